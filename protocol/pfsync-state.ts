@@ -1,0 +1,350 @@
+/**
+ * The state record of every pfsync version: one row of offsets per layout, and a cursor that reads a record where it lies.
+ *
+ * A state is never copied to be read. `StateView` points at the octets of a packet (or of a state table row) and each
+ * field is fetched when it is asked for; on six-state packets this is worth 2-3 times the speed of filling an object.
+ */
+
+/** pf's directions, as they stand on the wire. */
+export const INBOUND = 1;
+export const OUTBOUND = 2;
+
+/**
+ * The four ends of a state, as indexes into `Endpoints`. The original pair is what the initiator sent, the translated
+ * pair is the same packet on the other side of the NAT. XOR with 1 turns a source into its destination.
+ */
+export const ORIGINAL_SOURCE = 0;
+export const ORIGINAL_DESTINATION = 1;
+export const TRANSLATED_SOURCE = 2;
+export const TRANSLATED_DESTINATION = 3;
+
+/** Where a port stands behind its address in `Endpoints`. */
+const PORTS = 4;
+
+/** Offsets in a state record: the addresses of the four ends, then their ports. */
+type Endpoints = Int32Array;
+
+export interface StateLayout {
+  readonly name: string;
+  /** Octets of the record. */
+  readonly size: number;
+  readonly interfaceName: number;
+  readonly sourcePeer: number;
+  readonly destinationPeer: number;
+  readonly rule: number;
+  readonly creation: number;
+  readonly expire: number;
+  readonly packets: number;
+  readonly octets: number;
+  /** Octets of one counter: 4 in version 2, else 8. */
+  readonly counterSize: number;
+  readonly creatorId: number;
+  readonly family: number;
+  readonly protocol: number;
+  readonly direction: number;
+  readonly timeout: number;
+  /** Families and protocol of the two keys, where the layout tells them apart (af-to); else the offsets of the state's own. */
+  readonly wireFamily: number;
+  readonly stackFamily: number;
+  readonly stackProtocol: number;
+  readonly inbound: Endpoints;
+  readonly outbound: Endpoints;
+  /** The same for af-to states, whose second key has source and destination swapped. */
+  readonly inboundAfTo: Endpoints;
+  readonly outboundAfTo: Endpoints;
+}
+
+type Field = Exclude<keyof StateLayout, 'name' | 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
+type Ends = Pick<StateLayout, 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
+
+/** Versions 2 and 3: lan, gwy and ext, each an address, a port and padding: 24 octets. */
+function threeHosts(lan: number, gwy: number, ext: number): Ends {
+  const inbound = Int32Array.of(ext, gwy, ext, lan, ext + 16, gwy + 16, ext + 16, lan + 16);
+  const outbound = Int32Array.of(lan, ext, gwy, ext, lan + 16, ext + 16, gwy + 16, ext + 16);
+  return { inbound, outbound, inboundAfTo: inbound, outboundAfTo: outbound };
+}
+
+/** Version 4 and later: key[WIRE] and key[STACK], each two addresses and two ports; index 1 is the source of an outbound state. */
+function twoKeys(wire: number, stack: number): Ends {
+  const ends = (original: number, translated: number, source: 0 | 1, translatedSource: 0 | 1) => {
+    const address = (key: number, index: number) => key + 16 * index;
+    const port = (key: number, index: number) => key + 32 + 2 * index;
+    const pairs: [number, number][] = [
+      [original, source],
+      [original, 1 - source],
+      [translated, translatedSource],
+      [translated, 1 - translatedSource],
+    ];
+    return Int32Array.from([...pairs.map((p) => address(...p)), ...pairs.map((p) => port(...p))]);
+  };
+  return {
+    inbound: ends(wire, stack, 0, 0),
+    outbound: ends(stack, wire, 1, 1),
+    inboundAfTo: ends(wire, stack, 0, 1),
+    outboundAfTo: ends(stack, wire, 1, 0),
+  };
+}
+
+/** What versions 3, 4 and 5 have in common: octets 0 to 231. */
+const COMMON = {
+  interfaceName: 8,
+  sourcePeer: 96,
+  destinationPeer: 128,
+  rule: 176,
+  creation: 188,
+  expire: 192,
+  packets: 196,
+  octets: 212,
+  counterSize: 8,
+  creatorId: 228,
+  family: 232,
+  protocol: 233,
+  direction: 234,
+  timeout: 237,
+};
+
+function layout(
+  name: string,
+  fields: { size: number } & Partial<Record<Field, number>>,
+  ends: Ends,
+): StateLayout {
+  const own = { ...COMMON, ...fields };
+  return {
+    name,
+    ...own,
+    wireFamily: own.wireFamily ?? own.family,
+    stackFamily: own.stackFamily ?? own.family,
+    stackProtocol: own.stackProtocol ?? own.protocol,
+    ...ends,
+  };
+}
+
+const HOSTS = threeHosts(24, 48, 72);
+const KEYS = twoKeys(24, 60);
+
+export const STATE_V2 = layout(
+  'v2',
+  {
+    size: 224,
+    packets: 196,
+    octets: 204,
+    counterSize: 4,
+    creatorId: 212,
+    family: 216,
+    protocol: 217,
+    direction: 218,
+    timeout: 221,
+  },
+  HOSTS,
+);
+export const STATE_V3 = layout('v3', { size: 240 }, HOSTS);
+export const STATE_V4 = layout('v4', { size: 240 }, KEYS);
+export const STATE_V4_DRAGONFLY = layout('v4-dragonfly', { size: 300 }, KEYS);
+export const STATE_V5_OPENBSD = layout('v5-openbsd', { size: 240 }, KEYS);
+export const STATE_V5_1301 = layout('v5-1301', { size: 242, timeout: 239 }, KEYS);
+export const STATE_V5_1400 = layout('v5-1400', { size: 277, timeout: 239 }, KEYS);
+export const STATE_V5_1500 = layout(
+  'v5-1500',
+  {
+    size: 360,
+    family: 344,
+    stackFamily: 345,
+    protocol: 347,
+    stackProtocol: 348,
+    timeout: 350,
+    direction: 351,
+  },
+  KEYS,
+);
+export const STATE_V6 = layout(
+  'v6',
+  {
+    size: 264,
+    sourcePeer: 104,
+    destinationPeer: 136,
+    rule: 184,
+    creation: 196,
+    expire: 200,
+    packets: 204,
+    octets: 220,
+    creatorId: 236,
+    family: 250,
+    protocol: 251,
+    direction: 252,
+    timeout: 255,
+    wireFamily: 62,
+    stackFamily: 102,
+  },
+  twoKeys(24, 64),
+);
+
+/** In a peer (src or dst): the lowest unacknowledged sequence number and the state of the connection. */
+export const PEER_SEQLO = 8;
+export const PEER_STATE = 24;
+
+const ICMP = 1;
+const ICMP6 = 58;
+
+/**
+ * The address family behind a sender's af number: 4, 6, or 0 when it is neither.
+ * AF_INET is 2 everywhere; AF_INET6 is 24 (OpenBSD, NetBSD), 28 (FreeBSD, DragonFly), 30 (macOS) or 10 (Linux).
+ */
+export function addressFamily(af: number): 4 | 6 | 0 {
+  if (af === 2) return 4;
+  return af === 24 || af === 28 || af === 30 || af === 10 ? 6 : 0;
+}
+
+/** Whether pf's ports of this protocol are ports: those of ICMP are an id and a type, others have none. */
+export function hasPorts(protocol: number): boolean {
+  return protocol === 6 || protocol === 17 || protocol === 132;
+}
+
+/** A cursor on one state record. Reused: it is valid until the next `read`. */
+export class StateView {
+  view: DataView = new DataView(new ArrayBuffer(0));
+  at = 0;
+  layout: StateLayout = STATE_V3;
+  endpoints: Endpoints = STATE_V3.inbound;
+  direction = 0;
+  /** Families of the original and of the translated addresses: 4, 6, or 0 when the af number is unknown. */
+  family = 0;
+  translatedFamily = 0;
+  protocol = 0;
+  translatedProtocol = 0;
+
+  /**
+   * Points at the record at `at`; the caller has checked that `layout.size` octets are there.
+   * The answer is false when the address family or the direction is none that pf writes: such a record tells nothing.
+   */
+  read(view: DataView, at: number, layout: StateLayout): boolean {
+    this.view = view;
+    this.at = at;
+    this.layout = layout;
+    const inbound = (this.direction = view.getUint8(at + layout.direction)) === INBOUND;
+    this.endpoints = inbound ? layout.inbound : layout.outbound;
+    this.family = this.translatedFamily = addressFamily(view.getUint8(at + layout.family));
+    this.protocol = this.translatedProtocol = view.getUint8(at + layout.protocol);
+    if (layout.stackFamily !== layout.family) this.#readKeyFamilies(inbound);
+    return this.family !== 0 && (inbound || this.direction === OUTBOUND);
+  }
+
+  /** af-to: the keys have families of their own (0 where an older kernel leaves them out). */
+  #readKeyFamilies(inbound: boolean): void {
+    const { view, at, layout } = this;
+    const wire = addressFamily(view.getUint8(at + layout.wireFamily)) || this.family;
+    const stack = addressFamily(view.getUint8(at + layout.stackFamily)) || wire;
+    if (wire === stack) return;
+    const wireProtocol = this.protocol;
+    const stackProtocol =
+      layout.stackProtocol === layout.protocol
+        ? otherIcmp(wireProtocol)
+        : view.getUint8(at + layout.stackProtocol);
+    this.endpoints = inbound ? layout.inboundAfTo : layout.outboundAfTo;
+    this.family = inbound ? wire : stack;
+    this.translatedFamily = inbound ? stack : wire;
+    this.protocol = inbound ? wireProtocol : stackProtocol;
+    this.translatedProtocol = inbound ? stackProtocol : wireProtocol;
+  }
+
+  get idHigh(): number {
+    return this.view.getInt32(this.at);
+  }
+
+  get idLow(): number {
+    return this.view.getInt32(this.at + 4);
+  }
+
+  get creatorId(): number {
+    return this.view.getInt32(this.at + this.layout.creatorId);
+  }
+
+  /** Seconds since the state was made, when the record was packed. */
+  get age(): number {
+    return this.view.getUint32(this.at + this.layout.creation);
+  }
+
+  /** Seconds left to live; 0 at a natural end and always in versions 2 and 3. */
+  get expire(): number {
+    return this.view.getUint32(this.at + this.layout.expire);
+  }
+
+  /** Number of the rule that made the state; -1 for none. */
+  get rule(): number {
+    return this.view.getInt32(this.at + this.layout.rule);
+  }
+
+  get timeout(): number {
+    return this.view.getUint8(this.at + this.layout.timeout);
+  }
+
+  get sourceState(): number {
+    return this.view.getUint8(this.at + this.layout.sourcePeer + PEER_STATE);
+  }
+
+  get destinationState(): number {
+    return this.view.getUint8(this.at + this.layout.destinationPeer + PEER_STATE);
+  }
+
+  get sourceSeqlo(): number {
+    return this.view.getUint32(this.at + this.layout.sourcePeer + PEER_SEQLO);
+  }
+
+  get destinationSeqlo(): number {
+    return this.view.getUint32(this.at + this.layout.destinationPeer + PEER_SEQLO);
+  }
+
+  /** Counters of one direction, as two words: index 0 is initiator to responder, 1 the replies. */
+  packetsHigh(index: number): number {
+    const { counterSize, packets } = this.layout;
+    return counterSize === 8 ? this.view.getUint32(this.at + packets + 8 * index) : 0;
+  }
+
+  packetsLow(index: number): number {
+    const { counterSize, packets } = this.layout;
+    return this.view.getUint32(this.at + packets + counterSize * (index + 1) - 4);
+  }
+
+  octetsHigh(index: number): number {
+    const { counterSize, octets } = this.layout;
+    return counterSize === 8 ? this.view.getUint32(this.at + octets + 8 * index) : 0;
+  }
+
+  octetsLow(index: number): number {
+    const { counterSize, octets } = this.layout;
+    return this.view.getUint32(this.at + octets + counterSize * (index + 1) - 4);
+  }
+
+  /** Offset in `view` of an end's address: 4 octets in IPv4, 16 in IPv6. */
+  addressAt(end: number): number {
+    return this.at + this.endpoints[end]!;
+  }
+
+  port(end: number): number {
+    return this.view.getUint16(this.at + this.endpoints[PORTS + end]!);
+  }
+
+  /** Whether NAT, rdr or af-to changed an address or a port on the way. */
+  get isTranslated(): boolean {
+    return (
+      this.translatedFamily !== this.family ||
+      !this.#sameEnd(ORIGINAL_SOURCE, TRANSLATED_SOURCE) ||
+      !this.#sameEnd(ORIGINAL_DESTINATION, TRANSLATED_DESTINATION)
+    );
+  }
+
+  #sameEnd(one: number, other: number): boolean {
+    const a = this.addressAt(one);
+    const b = this.addressAt(other);
+    if (a === b) return true;
+    const words = this.family === 4 ? 1 : 4;
+    for (let word = 0; word < words; word++) {
+      if (this.view.getInt32(a + 4 * word) !== this.view.getInt32(b + 4 * word)) return false;
+    }
+    return !hasPorts(this.protocol) || this.port(one) === this.port(other);
+  }
+}
+
+function otherIcmp(protocol: number): number {
+  if (protocol === ICMP) return ICMP6;
+  return protocol === ICMP6 ? ICMP : protocol;
+}

@@ -1,0 +1,14 @@
+/** Where flow records go: a collector, a text writer, an IPFIX file. */
+import type { FlowRecord } from '../protocol/flow-record.js';
+
+export interface FlowSink {
+  /** Takes a record; it is reused by the caller afterwards. */
+  add(flow: FlowRecord): void;
+  /** What waits to be filled up leaves now. `now` is the data's clock, in milliseconds since the epoch. */
+  flush(now: number): void;
+  /** True when the reader should pause until `drained` resolves. */
+  readonly isCongested: boolean;
+  drained(): Promise<void>;
+  /** Everything out, resources closed. */
+  close(now: number): Promise<void>;
+}
