@@ -1,0 +1,164 @@
+/** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
+import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-record.js';
+import type { RecordKind } from '../protocol/pfsync.js';
+
+const WORD = 2 ** 32;
+
+/** Counts under names that are few and known to the program, for what is rare. */
+export class Tally {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string, count = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  count(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  get total(): number {
+    let total = 0;
+    for (const count of this.#counts.values()) total += count;
+    return total;
+  }
+
+  toObject(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+}
+
+/** The sum of unsigned 64-bit integers, exact. */
+export class ExactSum {
+  #low = 0;
+  #middle = 0;
+  #high = 0;
+
+  /** The two words, unsigned. */
+  add(high: number, low: number): void {
+    this.#low += low;
+    this.#middle += high;
+    if (this.#low >= WORD) {
+      this.#low -= WORD;
+      this.#middle++;
+    }
+    if (this.#middle >= WORD) {
+      this.#middle -= WORD;
+      this.#high++;
+    }
+  }
+
+  get value(): bigint {
+    return (BigInt(this.#high) << 64n) + (BigInt(this.#middle) << 32n) + BigInt(this.#low);
+  }
+}
+
+/** Packets that hold no pfsync message we can read. */
+export class IgnoredPackets {
+  otherTraffic = 0;
+  fragments = 0;
+  unknownLinkTypes = 0;
+}
+
+/** Records of pfsync messages. */
+export class RecordCounts implements Record<RecordKind, number> {
+  insert = 0;
+  update = 0;
+  delete = 0;
+  compressedUpdate = 0;
+  compressedDelete = 0;
+  clear = 0;
+  bulkUpdate = 0;
+  acknowledge = 0;
+  updateRequest = 0;
+  tdb = 0;
+}
+
+export class StateCounts {
+  /** Ended states: the exported ones and those skipped. */
+  ended = 0;
+  exported = 0;
+  /** In the table when it is looked at. */
+  open = 0;
+  /** Deletes of states never seen. */
+  unknownDeletes = 0;
+  /** Compressed updates of states never seen. */
+  unknownUpdates = 0;
+  /** Inserts and updates whose address family or direction pf does not write. */
+  unreadable = 0;
+  /** Ended because the table was full. */
+  evicted = 0;
+  /** Ended because nothing was heard of them for too long. */
+  timedOut = 0;
+}
+
+export class ProvenanceCounts implements Record<(typeof PROVENANCE)[number], number> {
+  exact = 0;
+  partial = 0;
+  tcpseq = 0;
+  none = 0;
+}
+
+export class Stats {
+  packets = 0;
+  pfsyncMessages = 0;
+  /** Records of actions that no pfsync we know of has. */
+  unknownActions = 0;
+  flows = 0;
+  readonly ignored = new IgnoredPackets();
+  readonly records = new RecordCounts();
+  readonly states = new StateCounts();
+  /** Flows by where their counters come from. */
+  readonly counters = new ProvenanceCounts();
+  /** By reason: damaged packets, and states that ended without a flow. */
+  readonly damaged = new Tally();
+  readonly skipped = new Tally();
+  readonly #versions = new Float64Array(256);
+  readonly #octets = new ExactSum();
+  readonly #packetsCounted = new ExactSum();
+
+  /** A message with this octet as its version. */
+  addMessage(version: number): void {
+    this.pfsyncMessages++;
+    this.#versions[version]!++;
+  }
+
+  /** Messages by version. */
+  get versions(): Record<string, number> {
+    const versions: Record<string, number> = {};
+    for (const [version, messages] of this.#versions.entries()) {
+      if (messages > 0) versions[version] = messages;
+    }
+    return versions;
+  }
+
+  /** A flow record that goes to the collectors and writers. */
+  addFlow(flow: FlowRecord): void {
+    this.flows++;
+    const { counters } = flow;
+    if (counters === EXACT) this.counters.exact++;
+    else if (counters === PARTIAL) this.counters.partial++;
+    else if (counters === TCPSEQ) this.counters.tcpseq++;
+    else if (counters === NONE) this.counters.none++;
+    if (counters === EXACT || counters === PARTIAL) {
+      this.addOctets(flow.octetsHigh, flow.octetsLow);
+      this.addPackets(flow.packetsHigh, flow.packetsLow);
+    }
+  }
+
+  addOctets(high: number, low: number): void {
+    this.#octets.add(high, low);
+  }
+
+  addPackets(high: number, low: number): void {
+    this.#packetsCounted.add(high, low);
+  }
+
+  /** Sums over the flows that have counters; payloads told by TCP sequence numbers are not octets of packets. */
+  get octets(): bigint {
+    return this.#octets.value;
+  }
+
+  get packetsCounted(): bigint {
+    return this.#packetsCounted.value;
+  }
+}
