@@ -172,9 +172,9 @@ export const OPTION_TABLE: Table = {
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,
     help: 'IPFIX template; pflow is that of pflow(4)' },
   estimate: { section: 'Flow records', name: 'estimate', initial: false, read: yesOrNo,
-    help: 'fill octet counters from TCP sequence numbers where no others are known' },
+    help: 'in versions 1, 5 and 9, send TCP payload as octets where no others are known' },
   noUncounted: { section: 'Flow records', name: 'no-uncounted', initial: false, read: yesOrNo,
-    help: 'leave out flows whose counters are not known' },
+    help: 'leave out flows of which no volume is known' },
   flushOpen: { section: 'Flow records', name: 'flush-open', initial: false, read: yesOrNo,
     help: 'at the end, report the states that are still open' },
 
