@@ -1,7 +1,8 @@
 /**
  * The state table as `pfctl -vvss` prints it: octets in as they come, counters out.
- * Facts: pf_print_state.c of OpenBSD 3.5-2026, FreeBSD 6-15, pfSense and OPNsense, and macOS. A state is a block of lines: a first
- * line without indent, for TCP its windows, then the two lines that are read here; other indented lines are passed over.
+ * Facts: pf_print_state.c of OpenBSD (2002 to 2011), FreeBSD 6 to 15, pfSense and OPNsense, and what macOS' pfctl prints. A state is a
+ * block of lines: a first line without indent, for TCP its windows, then the two lines that are read here; other indented lines are
+ * passed over, and so are words that a release adds.
  *
  *     all tcp 192.0.2.1:49152 -> 198.51.100.7:443       ESTABLISHED:ESTABLISHED
  *        [2318 + 65535] wscale 6  [877 + 131072] wscale 7
