@@ -56,7 +56,7 @@ export interface SimulationOptions {
   readonly noise?: number;
   /**
    * The initiator's sequence number in a state that has seen one SYN only. `afterSyn`: the SYN is counted. `isn`: it is not,
-   * until the next packet of the initiator, as pf_create_state (OpenBSD 3.1 and later, FreeBSD) has it.
+   * until the next packet of the initiator, as every pf.c but the earliest has it (pf_create_state).
    */
   readonly firstSeqlo?: 'afterSyn' | 'isn';
   /** Octets after a version 5 EOF. */
