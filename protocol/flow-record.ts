@@ -42,8 +42,12 @@ export class FlowRecord {
   /** Milliseconds since the epoch. */
   start = 0;
   end = 0;
+  /** Capture time of the message that ended the flow: the data's clock. */
+  observed = 0;
   endReason = END_OF_FLOW;
   counters: number = EXACT;
+  /** Seconds between the moment the counters were told and the message that ended the flow; with PARTIAL only. */
+  countersAge = 0;
   isTranslated = false;
   octetsHigh = 0;
   octetsLow = 0;

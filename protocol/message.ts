@@ -1,4 +1,5 @@
-/** What encoders write into: the place of one message, given anew by whoever sends it. */
+/** What encoders write into, and what they have in common. */
+import type { FlowRecord } from './flow-record.js';
 
 export interface MessageRoom {
   /** Room for the message to come; its length is the longest message allowed. */
@@ -7,12 +8,27 @@ export interface MessageRoom {
   send(length: number, records: number): void;
 }
 
-/** Turns flow records into the messages of one export format. */
+/** Turns flow records into the messages of one export format, filling each up. */
 export interface FlowEncoder {
-  /** Writes the record. The answer is how many records it became: 0 when the format cannot carry it, more when counters had to be split. */
-  add(flow: FlowRecord, now: number): number;
+  /**
+   * Writes the record; the answer is how many records it became: 0 when the format cannot carry it,
+   * more than 1 when its counters had to be split.
+   */
+  add(flow: FlowRecord): number;
   /** Sends the message that is being filled, if there is one. `now` is the data's clock in milliseconds. */
   flush(now: number): void;
+  /** A new transport session: sequence numbers and templates start again. */
+  restart(): void;
+  readonly losses: EncoderLosses;
 }
 
-import type { FlowRecord } from './flow-record.js';
+/** What a format could not hold, counted. */
+export interface EncoderLosses {
+  /** Records whose start lay further back than 32 bits of milliseconds reach. */
+  clippedTimes: number;
+  /** Records whose counters were larger than the allowed number of parts can hold. */
+  clampedCounters: number;
+}
+
+/** Templates are announced this many times at the start, for a collector that misses the first datagrams. */
+export const FIRST_ANNOUNCEMENTS = 3;

@@ -220,12 +220,14 @@ export class StateView {
     this.view = view;
     this.at = at;
     this.layout = layout;
-    const inbound = (this.direction = view.getUint8(at + layout.direction)) === INBOUND;
+    const direction = view.getUint8(at + layout.direction);
+    const inbound = direction === INBOUND;
+    this.direction = direction;
     this.endpoints = inbound ? layout.inbound : layout.outbound;
     this.family = this.translatedFamily = addressFamily(view.getUint8(at + layout.family));
     this.protocol = this.translatedProtocol = view.getUint8(at + layout.protocol);
     if (layout.stackFamily !== layout.family) this.#readKeyFamilies(inbound);
-    return this.family !== 0 && (inbound || this.direction === OUTBOUND);
+    return this.family !== 0 && (inbound || direction === OUTBOUND);
   }
 
   /** af-to: the keys have families of their own (0 where an older kernel leaves them out). */

@@ -328,18 +328,22 @@ export class PfsyncReader {
     switch (kind) {
       case 'compressedUpdate':
         this.#update.read(view, at);
-        return handler.compressedUpdate(this.#update);
+        handler.compressedUpdate(this.#update);
+        break;
       case 'compressedDelete':
         this.#key.read(view, at);
-        return handler.compressedDelete(this.#key);
+        handler.compressedDelete(this.#key);
+        break;
       case 'clear':
         this.#clear.read(view, at);
-        return handler.clear(this.#clear);
+        handler.clear(this.#clear);
+        break;
       case 'bulkUpdate':
         this.#bulk.read(view, at);
-        return handler.bulkUpdate(this.#bulk);
+        handler.bulkUpdate(this.#bulk);
+        break;
       default:
-        return handler.otherRecord(kind);
+        handler.otherRecord(kind);
     }
   }
 }
