@@ -1,0 +1,115 @@
+/** What NetFlow v1 and v5 have in common: records of one fixed layout, IPv4 only, 32-bit counters and uptimes. */
+import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from './flow-record.js';
+import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
+import { hasPorts } from './pfsync-state.js';
+import { CounterParts } from './split.js';
+import { UptimeClock } from './uptime.js';
+
+export interface FixedFormat {
+  readonly version: number;
+  readonly headerLength: number;
+  readonly recordLength: number;
+  readonly mostRecords: number;
+  /** Offset in the record of the octet that names the IP protocol. */
+  readonly protocolAt: number;
+}
+
+export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
+  clampedCounters = 0;
+  readonly #clock = new UptimeClock();
+  readonly #parts = new CounterParts();
+  readonly #room: MessageRoom;
+  readonly #format: FixedFormat;
+  readonly #nat: NatView;
+  readonly #mostRecords: number;
+  readonly #writeSequence: (view: DataView, sequence: number) => void;
+  #count = 0;
+  #sequence = 0;
+
+  constructor(
+    room: MessageRoom,
+    format: FixedFormat,
+    nat: NatView,
+    writeSequence: (view: DataView, sequence: number) => void,
+  ) {
+    this.#room = room;
+    this.#format = format;
+    this.#nat = nat;
+    this.#writeSequence = writeSequence;
+    const fitting = Math.floor((room.view.byteLength - format.headerLength) / format.recordLength);
+    this.#mostRecords = Math.min(format.mostRecords, fitting);
+  }
+
+  get losses(): EncoderLosses {
+    return this;
+  }
+
+  get clippedTimes(): number {
+    return this.#clock.clipped;
+  }
+
+  add(flow: FlowRecord): number {
+    const source = sourceEnd(flow, this.#nat);
+    if (familyAt(flow, source) !== 4) return 0;
+    if ((flow.octetsHigh | flow.packetsHigh) === 0) {
+      this.#write(flow, source, flow.octetsLow, flow.packetsLow);
+      return 1;
+    }
+    const parts = this.#parts;
+    parts.split(flow);
+    if (parts.isClamped) this.clampedCounters++;
+    for (let part = 0; part < parts.count; part++) {
+      this.#write(flow, source, parts.octets(part), parts.packets(part));
+    }
+    return parts.count;
+  }
+
+  flush(now: number): void {
+    if (this.#count > 0) this.#close(now);
+  }
+
+  restart(): void {
+    this.#sequence = 0;
+  }
+
+  #write(flow: FlowRecord, source: number, octets: number, packets: number): void {
+    const clock = this.#clock;
+    if (this.#count > 0 && !clock.holds(flow.observed)) this.#close(flow.observed);
+    if (this.#count === 0) clock.open(flow.observed);
+    const format = this.#format;
+    const state = flow.state;
+    const from = state.view;
+    const to = this.#room.view;
+    const at = format.headerLength + this.#count * format.recordLength;
+    // Octets are copied as they lie: the same order read and written saves two swaps.
+    to.setInt32(at, from.getInt32(state.addressAt(source), true), true);
+    to.setInt32(at + 4, from.getInt32(state.addressAt(source ^ 1), true), true);
+    to.setInt32(at + 8, 0);
+    to.setInt32(at + 12, (flow.ingressInterface << 16) | flow.egressInterface);
+    to.setUint32(at + 16, packets);
+    to.setUint32(at + 20, octets);
+    to.setUint32(at + 24, clock.start(flow.start));
+    to.setUint32(at + 28, clock.end(flow.end));
+    const protocol = protocolAt(flow, source);
+    to.setInt32(at + 32, hasPorts(protocol) ? (state.port(source) << 16) | state.port(source ^ 1) : 0);
+    for (let zero = at + 36; zero < at + format.recordLength; zero += 4) to.setInt32(zero, 0);
+    to.setUint8(at + format.protocolAt, protocol);
+    if (++this.#count === this.#mostRecords) this.#close(flow.observed);
+  }
+
+  #close(now: number): void {
+    const { view } = this.#room;
+    const format = this.#format;
+    const time = this.#clock.headerTime(now);
+    view.setUint16(0, format.version);
+    view.setUint16(2, this.#count);
+    view.setUint32(4, time - this.#clock.boot);
+    view.setUint32(8, Math.floor(time / 1000));
+    view.setUint32(12, (time % 1000) * 1_000_000);
+    this.#writeSequence(view, this.#sequence);
+    const records = this.#count;
+    this.#sequence = (this.#sequence + records) >>> 0;
+    this.#count = 0;
+    this.#room.send(format.headerLength + records * format.recordLength, records);
+  }
+}

@@ -1,0 +1,19 @@
+/** NetFlow version 5: header of 24 octets, records of 48. Cisco, "NetFlow Export Datagram Format". */
+import { FixedRecordEncoder } from './fixed-record.js';
+import type { NatView } from './flow-record.js';
+import type { FlowEncoder, MessageRoom } from './message.js';
+
+const NETFLOW5 = { version: 5, headerLength: 24, recordLength: 48, mostRecords: 30, protocolAt: 38 };
+
+/** Engine type of pflow(4), so that its users find their exporter again. */
+const ENGINE_TYPE = 42;
+
+/** `engineId` is 0 to 255. flow_sequence counts the flow records sent before the datagram. */
+export function netflow5Encoder(room: MessageRoom, nat: NatView, engineId: number): FlowEncoder {
+  return new FixedRecordEncoder(room, NETFLOW5, nat, (view, sequence) => {
+    view.setUint32(16, sequence);
+    view.setUint8(20, ENGINE_TYPE);
+    view.setUint8(21, engineId);
+    view.setUint16(22, 0);
+  });
+}

@@ -1,0 +1,249 @@
+/**
+ * Templates of NetFlow v9 and IPFIX. A template is a list of parts; a part is a few Information Elements that always
+ * stand together, with the one function that writes them. Which parts a record needs follows from the record.
+ */
+import { ELEMENTS, type ElementName } from './element.js';
+import { type FlowRecord, familyAt, NONE, postNatSourceEnd, protocolAt, TCPSEQ } from './flow-record.js';
+import { hasPorts, type StateView } from './pfsync-state.js';
+import type { UptimeClock } from './uptime.js';
+
+export interface Part {
+  readonly elements: readonly ElementName[];
+  /** Writes the elements at `at`. `source` is the end that the record shows as its source. */
+  write(to: DataView, at: number, flow: FlowRecord, source: number, clock: UptimeClock): void;
+}
+
+export class Template {
+  readonly id: number;
+  readonly parts: readonly Part[];
+  /** Octets of each part, and of a whole record. */
+  readonly lengths: readonly number[];
+  readonly recordLength: number;
+  readonly elements: readonly ElementName[];
+  /** How often it has been sent in this transport session. */
+  announcements = 0;
+
+  constructor(id: number, parts: readonly Part[]) {
+    this.id = id;
+    this.parts = parts;
+    this.lengths = parts.map((part) => part.elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0));
+    this.recordLength = this.lengths.reduce((sum, length) => sum + length, 0);
+    this.elements = parts.flatMap((part) => part.elements);
+  }
+
+  write(to: DataView, start: number, flow: FlowRecord, source: number, clock: UptimeClock): void {
+    const { parts, lengths } = this;
+    let at = start;
+    for (let i = 0; i < parts.length; i++) {
+      parts[i]!.write(to, at, flow, source, clock);
+      at += lengths[i]!;
+    }
+  }
+}
+
+/** Chooses the template of a record. */
+export interface Profile {
+  select(flow: FlowRecord, source: number): Template;
+  /** Templates announced from the start on; the others with their first record. */
+  readonly fixed: readonly Template[];
+  /** pflow(4): templates in messages of their own, and one data set in a message. */
+  readonly oneSetPerMessage: boolean;
+}
+
+const FIRST_ID = 256;
+
+/** The full profile: one template for each combination that occurs. */
+export function fullProfile(times: Part, options: { postNat: boolean; estimate: boolean }): Profile {
+  const templates: (Template | undefined)[] = [];
+  return {
+    fixed: [],
+    oneSetPerMessage: false,
+    select(flow, source) {
+      const family = familyAt(flow, source);
+      const ports = hasPorts(protocolAt(flow, source));
+      const after = options.postNat && flow.isTranslated ? flow.state.translatedFamily : 0;
+      const counters = flow.counters === TCPSEQ && !options.estimate ? NONE : flow.counters;
+      const nat = after === 0 ? 0 : after === 4 ? 1 : 2;
+      const volume = counters === NONE ? 2 : counters === TCPSEQ ? 1 : 0;
+      const key = (family === 6 ? 1 : 0) | (ports ? 0 : 2) | (nat << 2) | (volume << 4);
+      templates[key] ??= new Template(FIRST_ID + key, [
+        family === 6 ? ADDRESSES6 : ADDRESSES4,
+        ...(ports ? [PORTS] : []),
+        DESCRIPTION,
+        times,
+        ...[[COUNTERS], [ESTIMATE], []][volume]!,
+        ...[[], [POST_NAT4], [POST_NAT6]][nat]!,
+        ...(ports && nat !== 0 ? [POST_NAT_PORTS] : []),
+      ]);
+      return templates[key];
+    },
+  };
+}
+
+/** Field for field what pflow(4) of OpenBSD and FreeBSD sends: templates 256 and 257. */
+export function pflowProfile(): Profile {
+  const rest = [INTERFACES, PFLOW_COUNTERS, TIMES, PORTS, CLASS_PROTOCOL];
+  const ipv4 = new Template(FIRST_ID, [ADDRESSES4, ...rest]);
+  const ipv6 = new Template(FIRST_ID + 1, [ADDRESSES6, ...rest]);
+  return {
+    fixed: [ipv4, ipv6],
+    oneSetPerMessage: true,
+    select: (flow, source) => (familyAt(flow, source) === 6 ? ipv6 : ipv4),
+  };
+}
+
+const ADDRESSES4: Part = {
+  elements: ['sourceIPv4Address', 'destinationIPv4Address'],
+  write(to, at, flow, source) {
+    writeAddress4(to, at, flow.state, source);
+    writeAddress4(to, at + 4, flow.state, source ^ 1);
+  },
+};
+
+const ADDRESSES6: Part = {
+  elements: ['sourceIPv6Address', 'destinationIPv6Address'],
+  write(to, at, flow, source) {
+    writeAddress6(to, at, flow.state, source);
+    writeAddress6(to, at + 16, flow.state, source ^ 1);
+  },
+};
+
+const PORTS: Part = {
+  elements: ['sourceTransportPort', 'destinationTransportPort'],
+  write(to, at, flow, source) {
+    const ports = hasPorts(protocolAt(flow, source));
+    to.setUint16(at, ports ? flow.state.port(source) : 0);
+    to.setUint16(at + 2, ports ? flow.state.port(source ^ 1) : 0);
+  },
+};
+
+/** What every record of the full profile tells beside addresses, times and volume. */
+const DESCRIPTION: Part = {
+  elements: [
+    'protocolIdentifier',
+    'flowDirection',
+    'flowEndReason',
+    'ingressInterface',
+    'egressInterface',
+    'flowId',
+  ],
+  write(to, at, flow, source) {
+    to.setUint8(at, protocolAt(flow, source));
+    to.setUint8(at + 1, flow.flowDirection);
+    to.setUint8(at + 2, flow.endReason);
+    to.setUint32(at + 3, flow.ingressInterface);
+    to.setUint32(at + 7, flow.egressInterface);
+    to.setInt32(at + 11, flow.state.idHigh);
+    to.setInt32(at + 15, flow.state.idLow);
+  },
+};
+
+const INTERFACES: Part = {
+  elements: ['ingressInterface', 'egressInterface'],
+  write(to, at, flow) {
+    to.setUint32(at, flow.ingressInterface);
+    to.setUint32(at + 4, flow.egressInterface);
+  },
+};
+
+const CLASS_PROTOCOL: Part = {
+  elements: ['ipClassOfService', 'protocolIdentifier'],
+  write(to, at, flow, source) {
+    to.setUint8(at, 0);
+    to.setUint8(at + 1, protocolAt(flow, source));
+  },
+};
+
+export const TIMES: Part = {
+  elements: ['flowStartMilliseconds', 'flowEndMilliseconds'],
+  write(to, at, flow) {
+    writeInteger(to, at, flow.start);
+    writeInteger(to, at + 8, flow.end);
+  },
+};
+
+export const UPTIMES: Part = {
+  elements: ['flowStartSysUpTime', 'flowEndSysUpTime'],
+  write(to, at, flow, _source, clock) {
+    to.setUint32(at, clock.start(flow.start));
+    to.setUint32(at + 4, clock.end(flow.end));
+  },
+};
+
+const COUNTERS: Part = {
+  elements: ['octetDeltaCount', 'packetDeltaCount'],
+  write(to, at, flow) {
+    to.setUint32(at, flow.octetsHigh);
+    to.setUint32(at + 4, flow.octetsLow);
+    to.setUint32(at + 8, flow.packetsHigh);
+    to.setUint32(at + 12, flow.packetsLow);
+  },
+};
+
+const PFLOW_COUNTERS: Part = {
+  elements: ['packetDeltaCount', 'octetDeltaCount'],
+  write(to, at, flow) {
+    to.setUint32(at, flow.packetsHigh);
+    to.setUint32(at + 4, flow.packetsLow);
+    to.setUint32(at + 8, flow.octetsHigh);
+    to.setUint32(at + 12, flow.octetsLow);
+  },
+};
+
+/** Never beside octetDeltaCount: some collectors add the two up. */
+const ESTIMATE: Part = {
+  elements: ['initiatorOctets', 'responderOctets'],
+  write(to, at, flow) {
+    writeInteger(to, at, flow.initiatorOctets);
+    writeInteger(to, at + 8, flow.responderOctets);
+  },
+};
+
+const POST_NAT4: Part = {
+  elements: ['postNATSourceIPv4Address', 'postNATDestinationIPv4Address'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    writeAddress4(to, at, flow.state, source);
+    writeAddress4(to, at + 4, flow.state, source ^ 1);
+  },
+};
+
+const POST_NAT6: Part = {
+  elements: ['postNATSourceIPv6Address', 'postNATDestinationIPv6Address'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    writeAddress6(to, at, flow.state, source);
+    writeAddress6(to, at + 16, flow.state, source ^ 1);
+  },
+};
+
+const POST_NAT_PORTS: Part = {
+  elements: ['postNAPTSourceTransportPort', 'postNAPTDestinationTransportPort'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    to.setUint16(at, flow.state.port(source));
+    to.setUint16(at + 2, flow.state.port(source ^ 1));
+  },
+};
+
+// Addresses are copied as they lie: the same order read and written saves two swaps a word.
+
+function writeAddress4(to: DataView, at: number, state: StateView, end: number): void {
+  to.setInt32(at, state.view.getInt32(state.addressAt(end), true), true);
+}
+
+function writeAddress6(to: DataView, at: number, state: StateView, end: number): void {
+  const from = state.view;
+  const source = state.addressAt(end);
+  to.setInt32(at, from.getInt32(source, true), true);
+  to.setInt32(at + 4, from.getInt32(source + 4, true), true);
+  to.setInt32(at + 8, from.getInt32(source + 8, true), true);
+  to.setInt32(at + 12, from.getInt32(source + 12, true), true);
+}
+
+/** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
+function writeInteger(to: DataView, at: number, value: number): void {
+  const whole = value > 0 ? value : 0;
+  to.setUint32(at, whole / 2 ** 32);
+  to.setUint32(at + 4, whole % 2 ** 32);
+}
