@@ -1,0 +1,92 @@
+/** Interfaces: pfsync carries names, export formats want numbers. */
+import { createHash } from 'node:crypto';
+import type { NetworkInterface } from '../protocol/flow-record.js';
+import { NO_INTERFACE } from '../protocol/flow-record.js';
+
+/** A hostile sender may invent names: this many are kept, later ones become NO_INTERFACE and are counted. */
+const MOST_NAMES = 65_536;
+const NAME_LENGTH = 16;
+/** A floating state has this in place of a name: it belongs to no interface. */
+const ANY = 'all';
+
+/** Interns interface names as they stand in a state record, so that a name costs four comparisons a state. */
+export class InterfaceTable {
+  /** Names beyond MOST_NAMES, and pairs of names whose derived index is the same. */
+  overflows = 0;
+  readonly #map: ReadonlyMap<string, number>;
+  readonly #byName = new Map<string, number>();
+  readonly #entries: NetworkInterface[] = [NO_INTERFACE];
+  readonly #onCollision: (one: string, other: string, index: number) => void;
+  readonly #names = new Map<number, string>();
+  #last = 0;
+  #word0 = 0;
+  #word1 = 0;
+  #word2 = 0;
+  #word3 = 0;
+
+  constructor(
+    map: ReadonlyMap<string, number>,
+    onCollision: (one: string, other: string, index: number) => void = () => {},
+  ) {
+    this.#map = map;
+    this.#onCollision = onCollision;
+  }
+
+  /** Number of the interface whose name stands at `at` (16 octets, NUL padded); 0 is no interface. */
+  number(view: DataView, at: number): number {
+    const word0 = view.getInt32(at);
+    const word1 = view.getInt32(at + 4);
+    const word2 = view.getInt32(at + 8);
+    const word3 = view.getInt32(at + 12);
+    if (word0 === this.#word0 && word1 === this.#word1 && word2 === this.#word2 && word3 === this.#word3) {
+      return this.#last;
+    }
+    this.#last = this.#intern(nameAt(view, at));
+    this.#word0 = word0;
+    this.#word1 = word1;
+    this.#word2 = word2;
+    this.#word3 = word3;
+    return this.#last;
+  }
+
+  entry(number: number): NetworkInterface {
+    return this.#entries[number]!;
+  }
+
+  /** The interfaces seen so far. */
+  get all(): readonly NetworkInterface[] {
+    return this.#entries.slice(1);
+  }
+
+  #intern(name: string): number {
+    if (name === '') return 0;
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    if (this.#entries.length > MOST_NAMES) {
+      this.overflows++;
+      return 0;
+    }
+    const index = name === ANY ? 0 : (this.#map.get(name) ?? derivedIndex(name));
+    const other = index === 0 ? undefined : this.#names.get(index);
+    if (other !== undefined) this.#onCollision(other, name, index);
+    else this.#names.set(index, name);
+    this.#byName.set(name, this.#entries.length);
+    this.#entries.push(name === ANY ? NO_INTERFACE : { name, index });
+    return this.#entries.length - 1;
+  }
+}
+
+/** An ifIndex from the name alone: the same after every restart and on every machine. 16 bits, because NetFlow v5 has no more. */
+export function derivedIndex(name: string): number {
+  return (createHash('sha256').update(name, 'latin1').digest().readUInt16BE(0) % 0xffff) + 1;
+}
+
+function nameAt(view: DataView, at: number): string {
+  let name = '';
+  for (let i = 0; i < NAME_LENGTH; i++) {
+    const octet = view.getUint8(at + i);
+    if (octet === 0) break;
+    name += String.fromCharCode(octet);
+  }
+  return name;
+}

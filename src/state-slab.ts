@@ -1,0 +1,257 @@
+/**
+ * Memory of the state table: rows in slabs of typed arrays. A state has a hot row (key, links, times, sequence numbers),
+ * touched by every message that names it, and a record: a pfsync state in a layout of our own, read through `StateView`
+ * like any other. Slabs come and go with the number of states.
+ */
+import type { StateLayout, StateView } from '../protocol/pfsync-state.js';
+
+export const ROWS = 8192;
+const ROW_SHIFT = 13;
+const ROW_MASK = ROWS - 1;
+export const NO_SLOT = -1;
+
+/** Words of a hot row. */
+export const ID_HIGH = 0;
+export const ID_LOW = 1;
+export const CREATOR = 2;
+/** Neighbours in the list of states, ordered by when they were last heard of. */
+export const NEWER = 3;
+export const OLDER = 4;
+/** Seconds since the epoch when the state was last heard of. */
+export const HEARD = 5;
+export const SOURCE_SEQLO = 6;
+export const DESTINATION_SEQLO = 7;
+export const FLAGS = 8;
+/** A free row's link to the next free one of its slab. */
+const NEXT_FREE = 9;
+/** 64-bit floats, as indexes of a Float64Array over the same row: milliseconds, and octets of TCP payload. */
+export const START = 5;
+export const TRAFFIC = 6;
+export const SOURCE_ADVANCE = 7;
+export const DESTINATION_ADVANCE = 8;
+export const HOT_WORDS = 18;
+export const HOT_FLOATS = HOT_WORDS / 2;
+
+/** Offsets of a record. */
+const RECORD_CREATOR = 8;
+const RECORD_RULE = 12;
+export const RECORD_INTERFACE = 16;
+const RECORD_PACKETS = 20;
+const RECORD_OCTETS = 36;
+const RECORD_FAMILY = 52;
+const RECORD_TRANSLATED_FAMILY = 53;
+const RECORD_PROTOCOL = 54;
+const RECORD_TRANSLATED_PROTOCOL = 55;
+const RECORD_DIRECTION = 56;
+const RECORD_TIMEOUT = 57;
+export const RECORD_SOURCE_STATE = 58;
+export const RECORD_DESTINATION_STATE = 59;
+/** Milliseconds since the epoch (64-bit float) when the counters were told. */
+export const RECORD_COUNTED = 60;
+const RECORD_ADDRESSES = 68;
+const RECORD_PORTS = RECORD_ADDRESSES + 4 * 16;
+/** What earlier records of a long flow have already told: packets and octets as above, and when. */
+const RECORD_REPORTED = RECORD_PORTS + 4 * 2;
+export const RECORD_REPORTED_AT = RECORD_REPORTED + 32;
+export const RECORD_LENGTH = RECORD_REPORTED_AT + 8;
+
+const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
+
+/** The record as a layout. It has no peers, age or expiry: what becomes of those stands in the hot row. */
+export const TABLE_LAYOUT: StateLayout = {
+  name: 'table',
+  size: RECORD_LENGTH,
+  interfaceName: RECORD_INTERFACE,
+  sourcePeer: RECORD_SOURCE_STATE - 24,
+  destinationPeer: RECORD_DESTINATION_STATE - 24,
+  rule: RECORD_RULE,
+  creation: RECORD_COUNTED,
+  expire: RECORD_COUNTED,
+  packets: RECORD_PACKETS,
+  octets: RECORD_OCTETS,
+  counterSize: 8,
+  creatorId: RECORD_CREATOR,
+  family: RECORD_FAMILY,
+  protocol: RECORD_PROTOCOL,
+  direction: RECORD_DIRECTION,
+  timeout: RECORD_TIMEOUT,
+  wireFamily: RECORD_FAMILY,
+  stackFamily: RECORD_TRANSLATED_FAMILY,
+  stackProtocol: RECORD_TRANSLATED_PROTOCOL,
+  inbound: ENDS,
+  outbound: ENDS,
+  inboundAfTo: ENDS,
+  outboundAfTo: ENDS,
+};
+
+/** The same record, read with the counters that were told before. */
+const REPORTED_LAYOUT: StateLayout = {
+  ...TABLE_LAYOUT,
+  name: 'table, reported',
+  packets: RECORD_REPORTED,
+  octets: RECORD_REPORTED + 16,
+};
+
+class Slab {
+  readonly hot = new Int32Array(ROWS * HOT_WORDS);
+  readonly floats = new Float64Array(this.hot.buffer);
+  readonly records = new DataView(new ArrayBuffer(ROWS * RECORD_LENGTH));
+  used = 0;
+  free = 0;
+
+  constructor() {
+    for (let row = 0; row < ROWS; row++) this.hot[row * HOT_WORDS + NEXT_FREE] = row + 1;
+  }
+}
+
+export class StateRows {
+  readonly #slabs: (Slab | undefined)[] = [];
+  /** No slab before this one has a free row. */
+  #lowestFree = 0;
+  #allocated = 0;
+
+  /** Octets that the slabs take. */
+  get octets(): number {
+    return this.#allocated * ROWS * (4 * HOT_WORDS + RECORD_LENGTH);
+  }
+
+  allocate(): number {
+    let number = this.#lowestFree;
+    while (this.#slabs[number]?.used === ROWS) number++;
+    this.#lowestFree = number;
+    let slab = this.#slabs[number];
+    if (slab === undefined) {
+      slab = new Slab();
+      this.#slabs[number] = slab;
+      this.#allocated++;
+    }
+    const row = slab.free;
+    slab.free = slab.hot[row * HOT_WORDS + NEXT_FREE]!;
+    slab.used++;
+    return (number << ROW_SHIFT) | row;
+  }
+
+  release(slot: number): void {
+    const number = slot >>> ROW_SHIFT;
+    const row = slot & ROW_MASK;
+    const slab = this.#slabs[number]!;
+    slab.hot[row * HOT_WORDS + NEXT_FREE] = slab.free;
+    slab.free = row;
+    slab.used--;
+    if (number < this.#lowestFree) this.#lowestFree = number;
+    // One empty slab is kept, so that a table which breathes around a boundary does not allocate with each breath.
+    if (slab.used === 0 && number !== this.#lowestFree) {
+      this.#slabs[number] = undefined;
+      this.#allocated--;
+    }
+  }
+
+  word(slot: number, word: number): number {
+    return this.#slabs[slot >>> ROW_SHIFT]!.hot[(slot & ROW_MASK) * HOT_WORDS + word]!;
+  }
+
+  setWord(slot: number, word: number, value: number): void {
+    this.#slabs[slot >>> ROW_SHIFT]!.hot[(slot & ROW_MASK) * HOT_WORDS + word] = value;
+  }
+
+  float(slot: number, float: number): number {
+    return this.#slabs[slot >>> ROW_SHIFT]!.floats[(slot & ROW_MASK) * HOT_FLOATS + float]!;
+  }
+
+  setFloat(slot: number, float: number, value: number): void {
+    this.#slabs[slot >>> ROW_SHIFT]!.floats[(slot & ROW_MASK) * HOT_FLOATS + float] = value;
+  }
+
+  /** Whether the hot row of `slot` has this key. */
+  hasKey(slot: number, idHigh: number, idLow: number, creatorId: number): boolean {
+    const { hot } = this.#slabs[slot >>> ROW_SHIFT]!;
+    const at = (slot & ROW_MASK) * HOT_WORDS;
+    return hot[at + ID_LOW] === idLow && hot[at + ID_HIGH] === idHigh && hot[at + CREATOR] === creatorId;
+  }
+
+  /** The slab's records and the offset of this one in them. */
+  records(slot: number): DataView {
+    return this.#slabs[slot >>> ROW_SHIFT]!.records;
+  }
+
+  recordAt(slot: number): number {
+    return (slot & ROW_MASK) * RECORD_LENGTH;
+  }
+
+  /** Points `view` at the record. It stays right until the row is released and used again. */
+  read(slot: number, view: StateView): void {
+    const records = this.records(slot);
+    const at = this.recordAt(slot);
+    view.view = records;
+    view.at = at;
+    view.layout = TABLE_LAYOUT;
+    view.endpoints = ENDS;
+    view.direction = records.getUint8(at + RECORD_DIRECTION);
+    view.family = records.getUint8(at + RECORD_FAMILY);
+    view.translatedFamily = records.getUint8(at + RECORD_TRANSLATED_FAMILY);
+    view.protocol = records.getUint8(at + RECORD_PROTOCOL);
+    view.translatedProtocol = records.getUint8(at + RECORD_TRANSLATED_PROTOCOL);
+  }
+
+  /** Copies a state into the record; counters are left to `setCounters`. */
+  write(slot: number, state: StateView, interfaceNumber: number): void {
+    const to = this.records(slot);
+    const at = this.recordAt(slot);
+    to.setInt32(at, state.idHigh);
+    to.setInt32(at + 4, state.idLow);
+    to.setInt32(at + RECORD_CREATOR, state.creatorId);
+    to.setInt32(at + RECORD_RULE, state.rule);
+    to.setInt32(at + RECORD_INTERFACE, interfaceNumber);
+    to.setUint8(at + RECORD_FAMILY, state.family);
+    to.setUint8(at + RECORD_TRANSLATED_FAMILY, state.translatedFamily);
+    to.setUint8(at + RECORD_PROTOCOL, state.protocol);
+    to.setUint8(at + RECORD_TRANSLATED_PROTOCOL, state.translatedProtocol);
+    to.setUint8(at + RECORD_DIRECTION, state.direction);
+    to.setUint8(at + RECORD_TIMEOUT, state.timeout);
+    for (let end = 0; end < 4; end++) {
+      const from = state.addressAt(end);
+      const address = at + RECORD_ADDRESSES + 16 * end;
+      to.setInt32(address, state.view.getInt32(from));
+      to.setInt32(address + 4, state.view.getInt32(from + 4));
+      to.setInt32(address + 8, state.view.getInt32(from + 8));
+      to.setInt32(address + 12, state.view.getInt32(from + 12));
+      to.setUint16(at + RECORD_PORTS + 2 * end, state.port(end));
+    }
+  }
+
+  /** Packets and octets of one direction, as unsigned words. */
+  setCounters(
+    slot: number,
+    index: number,
+    packetsHigh: number,
+    packetsLow: number,
+    octetsHigh: number,
+    octetsLow: number,
+  ): void {
+    const to = this.records(slot);
+    const at = this.recordAt(slot) + 8 * index;
+    to.setUint32(at + RECORD_PACKETS, packetsHigh);
+    to.setUint32(at + RECORD_PACKETS + 4, packetsLow);
+    to.setUint32(at + RECORD_OCTETS, octetsHigh);
+    to.setUint32(at + RECORD_OCTETS + 4, octetsLow);
+  }
+
+  /** Counters of the last report; zeros where there was none. */
+  readReported(slot: number, view: StateView, wasReported: boolean): void {
+    const records = this.records(slot);
+    const at = this.recordAt(slot);
+    if (!wasReported) {
+      for (let offset = 0; offset < 32; offset += 4) records.setInt32(at + RECORD_REPORTED + offset, 0);
+    }
+    this.read(slot, view);
+    view.layout = REPORTED_LAYOUT;
+  }
+
+  copyCountersToReported(slot: number): void {
+    const records = this.records(slot);
+    const at = this.recordAt(slot);
+    for (let offset = 0; offset < 32; offset += 4) {
+      records.setInt32(at + RECORD_REPORTED + offset, records.getInt32(at + RECORD_PACKETS + offset));
+    }
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
+ * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
+ */
+import type { CompressedUpdateView } from '../protocol/pfsync.js';
+import { hasPorts, StateView } from '../protocol/pfsync-state.js';
+import type { CounterGain, Counters } from './counters.js';
+import { StateIndex } from './state-index.js';
+import {
+  CREATOR,
+  DESTINATION_ADVANCE,
+  DESTINATION_SEQLO,
+  FLAGS,
+  HEARD,
+  ID_HIGH,
+  ID_LOW,
+  NEWER,
+  NO_SLOT,
+  OLDER,
+  RECORD_COUNTED,
+  RECORD_DESTINATION_STATE,
+  RECORD_INTERFACE,
+  RECORD_REPORTED_AT,
+  RECORD_SOURCE_STATE,
+  SOURCE_ADVANCE,
+  SOURCE_SEQLO,
+  START,
+  StateRows,
+  TRAFFIC,
+} from './state-slab.js';
+
+export { NO_SLOT } from './state-slab.js';
+
+/** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
+const SEQ_SEEN = 1;
+const SYN_TO_COME = 1 << 2;
+const FIN_TO_COME = 1 << 4;
+/** The counters came from a full update or from pfctl: an insert's are told too early to be of use. */
+const COUNTERS_USEFUL = 1 << 6;
+/** Earlier records have told a part of the volume. */
+const REPORTED = 1 << 7;
+
+/** TCPS_* of pf's peers. 10 is TIME_WAIT, where a reset leads without a FIN; 11 and 12 are pf's own, for synproxy. */
+const SYN_SENT = 2;
+const ESTABLISHED = 4;
+const CLOSING = 7;
+const FIN_WAIT_2 = 9;
+
+const TCP = 6;
+
+/** A sequence number that is this far behind is an old message, not an advance of nearly 2^32. */
+const OLD_NEWS = 2 ** 32 - 2 ** 27;
+
+export class StateTable {
+  readonly #rows = new StateRows();
+  readonly #index = new StateIndex(this.#rows);
+  readonly #view = new StateView();
+  readonly #reported = new StateView();
+  readonly #creators = new Map<number, { states: number }>();
+  #lastCreator = 0;
+  #lastCount: { states: number } | undefined;
+  /** Ends of the list that is ordered by when states were last heard of. */
+  #newest = NO_SLOT;
+  #oldest = NO_SLOT;
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** Octets taken by the index and the rows. */
+  get octets(): number {
+    return this.#index.octets + this.#rows.octets;
+  }
+
+  /** The state not heard of for the longest time. */
+  get oldest(): number {
+    return this.#oldest;
+  }
+
+  find(idHigh: number, idLow: number, creatorId: number): number {
+    return this.#index.find(idHigh, idLow, creatorId);
+  }
+
+  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds. */
+  insert(state: StateView, interfaceNumber: number, time: number): number {
+    const rows = this.#rows;
+    const slot = rows.allocate();
+    const creatorId = state.creatorId;
+    rows.write(slot, state, interfaceNumber);
+    rows.setWord(slot, ID_HIGH, state.idHigh);
+    rows.setWord(slot, ID_LOW, state.idLow);
+    rows.setWord(slot, CREATOR, creatorId);
+    rows.setWord(slot, FLAGS, 0);
+    rows.setFloat(slot, START, Number.POSITIVE_INFINITY);
+    rows.setFloat(slot, TRAFFIC, time);
+    rows.setFloat(slot, SOURCE_ADVANCE, 0);
+    rows.setFloat(slot, DESTINATION_ADVANCE, 0);
+    rows.setCounters(slot, 0, 0, 0, 0, 0);
+    rows.setCounters(slot, 1, 0, 0, 0, 0);
+    rows.records(slot).setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
+    rows.setWord(slot, HEARD, time / 1000);
+    this.#linkAsNewest(slot);
+    this.#index.add(slot);
+    this.#countOf(creatorId).states++;
+    return slot;
+  }
+
+  /** The state is gone. Its row can be read until the next `insert`. */
+  remove(slot: number): void {
+    const creatorId = this.#rows.word(slot, CREATOR);
+    if (--this.#countOf(creatorId).states === 0) {
+      this.#creators.delete(creatorId);
+      this.#lastCount = undefined;
+    }
+    this.#index.remove(slot);
+    this.#unlink(slot);
+    this.#rows.release(slot);
+  }
+
+  /** Whether the row is about the same connection: addresses, ports, protocol and direction. */
+  isSameConnection(slot: number, state: StateView): boolean {
+    const known = this.#view;
+    this.#rows.read(slot, known);
+    if (known.protocol !== state.protocol || known.direction !== state.direction) return false;
+    if (known.family !== state.family || known.translatedFamily !== state.translatedFamily) return false;
+    for (let end = 0; end < 4; end++) {
+      if (!isSameEnd(known, state, end)) return false;
+    }
+    return true;
+  }
+
+  /** A message named the state. `isTraffic`: it shows that packets passed. */
+  heard(slot: number, time: number, isTraffic: boolean): void {
+    const rows = this.#rows;
+    rows.setWord(slot, HEARD, time / 1000);
+    if (isTraffic && time > rows.float(slot, TRAFFIC)) rows.setFloat(slot, TRAFFIC, time);
+    if (slot === this.#newest) return;
+    this.#unlink(slot);
+    this.#linkAsNewest(slot);
+  }
+
+  /** A full record told the state's age: the earliest start that any gives is the true one. */
+  learnAge(slot: number, start: number): void {
+    if (start < this.#rows.float(slot, START)) this.#rows.setFloat(slot, START, start);
+  }
+
+  /**
+   * Keeps counters if they are news: counters only grow, and the second of two peers counts no more than what passed
+   * through itself. The answer is whether they moved.
+   */
+  learnCounters(slot: number, told: Counters, time: number, isUseful: boolean): boolean {
+    const rows = this.#rows;
+    const known = this.#view;
+    rows.read(slot, known);
+    let moved = false;
+    let news = false;
+    for (let index = 0; index < 2; index++) {
+      const packets = compare(
+        told.packetsHigh(index),
+        told.packetsLow(index),
+        known.packetsHigh(index),
+        known.packetsLow(index),
+      );
+      const octets = compare(
+        told.octetsHigh(index),
+        told.octetsLow(index),
+        known.octetsHigh(index),
+        known.octetsLow(index),
+      );
+      if (packets < 0 || octets < 0) continue;
+      news = true;
+      if (packets === 0 && octets === 0) continue;
+      moved = true;
+      rows.setCounters(
+        slot,
+        index,
+        told.packetsHigh(index),
+        told.packetsLow(index),
+        told.octetsHigh(index),
+        told.octetsLow(index),
+      );
+    }
+    if (news) {
+      rows.records(slot).setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
+      if (isUseful) this.#setFlag(slot, COUNTERS_USEFUL);
+    }
+    return moved;
+  }
+
+  /** Follows both peers of a TCP state: how far their sequence numbers have come, and whether SYN and FIN were among them. */
+  learnPeers(slot: number, peers: StateView | CompressedUpdateView): void {
+    const { sourceState, destinationState } = peers;
+    const records = this.#rows.records(slot);
+    const at = this.#rows.recordAt(slot);
+    records.setUint8(at + RECORD_SOURCE_STATE, sourceState);
+    records.setUint8(at + RECORD_DESTINATION_STATE, destinationState);
+    this.#rows.read(slot, this.#view);
+    if (this.#view.protocol !== TCP) return;
+    // pf makes a state with the number of the initiator's SYN itself, and moves it on with the initiator's next packet,
+    // which is the one that establishes the responder. A responder's first number is the one behind its SYN.
+    const hasSynToCome = destinationState < ESTABLISHED;
+    this.#advance(slot, 0, peers.sourceSeqlo, sourceState, hasSynToCome);
+    this.#advance(slot, 1, peers.destinationSeqlo, destinationState, destinationState < SYN_SENT);
+  }
+
+  /** `end` is 0 for the initiator's numbers, 1 for the responder's. */
+  #advance(slot: number, end: 0 | 1, seqlo: number, peerState: number, hasSynToCome: boolean): void {
+    const rows = this.#rows;
+    const word = end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO;
+    const float = end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE;
+    let flags = rows.word(slot, FLAGS);
+    if ((flags & (SEQ_SEEN << end)) === 0) {
+      if (seqlo === 0) return;
+      rows.setWord(slot, word, seqlo);
+      flags |= SEQ_SEEN << end;
+      if (hasSynToCome) flags |= SYN_TO_COME << end;
+      if (peerState < CLOSING) flags |= FIN_TO_COME << end;
+      rows.setWord(slot, FLAGS, flags);
+      return;
+    }
+    let octets = (seqlo - rows.word(slot, word)) >>> 0;
+    if (octets < OLD_NEWS) {
+      rows.setWord(slot, word, seqlo);
+      if (octets > 0 && (flags & (SYN_TO_COME << end)) !== 0) {
+        flags &= ~(SYN_TO_COME << end);
+        octets--;
+      }
+      if (
+        octets > 0 &&
+        (flags & (FIN_TO_COME << end)) !== 0 &&
+        peerState >= CLOSING &&
+        peerState <= FIN_WAIT_2
+      ) {
+        flags &= ~(FIN_TO_COME << end);
+        octets--;
+      }
+      rows.setFloat(slot, float, rows.float(slot, float) + octets);
+    }
+    rows.setWord(slot, FLAGS, flags);
+  }
+
+  read(slot: number, view: StateView): void {
+    this.#rows.read(slot, view);
+  }
+
+  interfaceNumber(slot: number): number {
+    return this.#rows.records(slot).getInt32(this.#rows.recordAt(slot) + RECORD_INTERFACE);
+  }
+
+  /** Milliseconds since the epoch; the last sign of traffic where no full record told the age. */
+  start(slot: number): number {
+    return Math.min(this.#rows.float(slot, START), this.#rows.float(slot, TRAFFIC));
+  }
+
+  lastTraffic(slot: number): number {
+    return this.#rows.float(slot, TRAFFIC);
+  }
+
+  /** Seconds since the epoch when a message last named the state. */
+  lastHeard(slot: number): number {
+    return this.#rows.word(slot, HEARD);
+  }
+
+  /** Milliseconds since the epoch when the counters were told. */
+  lastCounted(slot: number): number {
+    return this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED);
+  }
+
+  hasUsefulCounters(slot: number): boolean {
+    return (this.#rows.word(slot, FLAGS) & COUNTERS_USEFUL) !== 0;
+  }
+
+  /** Whether TCP sequence numbers have moved since they were first seen: payload was sent, and how much is known. */
+  hasSequenceAdvance(slot: number): boolean {
+    return this.#rows.float(slot, SOURCE_ADVANCE) + this.#rows.float(slot, DESTINATION_ADVANCE) > 0;
+  }
+
+  /** Octets of TCP payload that an end has sent since it was first seen: 0 the initiator, 1 the responder. */
+  sequenceAdvance(slot: number, end: 0 | 1): number {
+    return this.#rows.float(slot, end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE);
+  }
+
+  /** Earlier records of a long flow have told a part of its volume. */
+  wasReported(slot: number): boolean {
+    return (this.#rows.word(slot, FLAGS) & REPORTED) !== 0;
+  }
+
+  /** Milliseconds since the epoch up to which the flow has been told. */
+  reportedUntil(slot: number): number {
+    if (!this.wasReported(slot)) return this.start(slot);
+    return this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT);
+  }
+
+  /** What `counters` have gained since the last report. */
+  gain(slot: number, counters: Counters, gain: CounterGain): void {
+    this.#rows.readReported(slot, this.#reported, this.wasReported(slot));
+    gain.set(counters, this.#reported);
+  }
+
+  /** The counters as they stand now have been told. */
+  report(slot: number, time: number): void {
+    const records = this.#rows.records(slot);
+    const at = this.#rows.recordAt(slot);
+    this.#rows.copyCountersToReported(slot);
+    records.setFloat64(at + RECORD_REPORTED_AT, time);
+    this.#setFlag(slot, REPORTED);
+  }
+
+  *[Symbol.iterator](): Generator<number> {
+    for (let slot = this.#oldest; slot !== NO_SLOT; ) {
+      const next = this.#rows.word(slot, NEWER);
+      yield slot;
+      slot = next;
+    }
+  }
+
+  /** The open states of one creator; none are looked at when it has none. The loop may remove what it is given. */
+  *ofCreator(creatorId: number): Generator<number> {
+    if (!this.#creators.has(creatorId)) return;
+    for (const slot of this) {
+      if (this.#rows.word(slot, CREATOR) === creatorId) yield slot;
+    }
+  }
+
+  #setFlag(slot: number, flag: number): void {
+    this.#rows.setWord(slot, FLAGS, this.#rows.word(slot, FLAGS) | flag);
+  }
+
+  #countOf(creatorId: number): { states: number } {
+    if (this.#lastCount !== undefined && this.#lastCreator === creatorId) return this.#lastCount;
+    let count = this.#creators.get(creatorId);
+    if (count === undefined) {
+      count = { states: 0 };
+      this.#creators.set(creatorId, count);
+    }
+    this.#lastCreator = creatorId;
+    this.#lastCount = count;
+    return count;
+  }
+
+  #linkAsNewest(slot: number): void {
+    const rows = this.#rows;
+    rows.setWord(slot, NEWER, NO_SLOT);
+    rows.setWord(slot, OLDER, this.#newest);
+    if (this.#newest === NO_SLOT) this.#oldest = slot;
+    else rows.setWord(this.#newest, NEWER, slot);
+    this.#newest = slot;
+  }
+
+  #unlink(slot: number): void {
+    const rows = this.#rows;
+    const newer = rows.word(slot, NEWER);
+    const older = rows.word(slot, OLDER);
+    if (newer === NO_SLOT) this.#newest = older;
+    else rows.setWord(newer, OLDER, older);
+    if (older === NO_SLOT) this.#oldest = newer;
+    else rows.setWord(older, NEWER, newer);
+  }
+}
+
+function isSameEnd(one: StateView, other: StateView, end: number): boolean {
+  const family = end < 2 ? one.family : one.translatedFamily;
+  const words = family === 4 ? 1 : 4;
+  for (let word = 0; word < words; word++) {
+    const a = one.view.getInt32(one.addressAt(end) + 4 * word);
+    if (a !== other.view.getInt32(other.addressAt(end) + 4 * word)) return false;
+  }
+  return !hasPorts(one.protocol) || one.port(end) === other.port(end);
+}
+
+function compare(high: number, low: number, otherHigh: number, otherLow: number): number {
+  return high === otherHigh ? low - otherLow : high - otherHigh;
+}
