@@ -1,0 +1,115 @@
+/** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
+import { type FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import type { FlowEncoder } from '../protocol/message.js';
+import type { FlowSink } from './flow-sink.js';
+import type { Log } from './log.js';
+import type { ExporterResult } from './summary.js';
+import type { Transport } from './transport.js';
+
+export interface ExporterOptions {
+  /** The collector as the operator named it. */
+  readonly name: string;
+  readonly version: number;
+  /** Tell TCP payload as the octets of two records, where the format has no elements of its own for it. */
+  readonly estimate: boolean;
+  readonly log: Log;
+}
+
+const WORD = 2 ** 32;
+
+export class Exporter implements FlowSink {
+  readonly #options: ExporterOptions;
+  readonly #encoder: FlowEncoder;
+  readonly #transport: Transport;
+  readonly #splitsEstimates: boolean;
+  #unsupported = 0;
+  #clipped = 0;
+  #clamped = 0;
+
+  constructor(encoder: FlowEncoder, transport: Transport, options: ExporterOptions) {
+    this.#encoder = encoder;
+    this.#transport = transport;
+    this.#options = options;
+    this.#splitsEstimates = options.estimate && options.version !== 10;
+  }
+
+  get isCongested(): boolean {
+    return this.#transport.isCongested;
+  }
+
+  add(flow: FlowRecord): void {
+    if (flow.counters === TCPSEQ && this.#splitsEstimates) this.#addEstimate(flow);
+    else this.#encode(flow);
+  }
+
+  flush(now: number): void {
+    this.#encoder.flush(now);
+  }
+
+  drained(): Promise<void> {
+    return this.#transport.drained();
+  }
+
+  async close(now: number): Promise<void> {
+    this.flush(now);
+    await this.#transport.close();
+    this.#tellLosses();
+  }
+
+  get result(): ExporterResult {
+    const { name, version } = this.#options;
+    const { sent, lost, errors } = this.#transport;
+    const { clippedTimes, clampedCounters } = this.#encoder.losses;
+    return {
+      collector: name,
+      version,
+      records: sent.records,
+      datagrams: sent.messages,
+      octets: sent.octets,
+      unsupported: this.#unsupported,
+      clamped: clampedCounters,
+      clippedTimes,
+      lostRecords: lost.records,
+      lostDatagrams: lost.messages,
+      errors,
+    };
+  }
+
+  #encode(flow: FlowRecord): void {
+    if (this.#encoder.add(flow) === 0) this.#unsupported++;
+    const { clippedTimes, clampedCounters } = this.#encoder.losses;
+    if (clippedTimes !== this.#clipped || clampedCounters !== this.#clamped) this.#tellLosses();
+  }
+
+  /** One record for each direction that sent payload, and the forward one in any case. */
+  #addEstimate(flow: FlowRecord): void {
+    for (const reply of [0, 1] as const) {
+      const octets = reply === 0 ? flow.initiatorOctets : flow.responderOctets;
+      if (octets === 0 && reply === 1) continue;
+      flow.counters = octets === 0 ? NONE : PARTIAL;
+      flow.reply = reply;
+      flow.octetsHigh = Math.floor(octets / WORD);
+      flow.octetsLow = octets % WORD;
+      this.#encode(flow);
+    }
+    flow.counters = TCPSEQ;
+    flow.reply = 0;
+    flow.octetsHigh = flow.octetsLow = 0;
+  }
+
+  #tellLosses(): void {
+    const { name, log, version } = this.#options;
+    const { clippedTimes, clampedCounters } = this.#encoder.losses;
+    if (clippedTimes !== this.#clipped) {
+      log.limited(
+        `clip ${name}`,
+        `${name}: a start further back than NetFlow v${version} can tell was clipped`,
+      );
+    }
+    if (clampedCounters !== this.#clamped) {
+      log.limited(`clamp ${name}`, `${name}: a counter too large to be split was clamped`);
+    }
+    this.#clipped = clippedTimes;
+    this.#clamped = clampedCounters;
+  }
+}

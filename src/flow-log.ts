@@ -1,0 +1,25 @@
+/** With `-D`, each flow is a line of the log. */
+import type { FlowRecord } from '../protocol/flow-record.js';
+import type { FlowSink } from './flow-sink.js';
+import { jsonFormat } from './format-json.js';
+import type { Log } from './log.js';
+
+export class FlowLog implements FlowSink {
+  readonly isCongested = false;
+  readonly #log: Log;
+  readonly #format = jsonFormat(undefined);
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(flow: FlowRecord): void {
+    if (this.#log.isDebug) this.#log.debug(`flow ${this.#format.flow(flow).trimEnd()}`);
+  }
+
+  flush(): void {}
+
+  async drained(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env node
+/** pfflowd: what a pf firewall says over pfsync(4), as NetFlow and IPFIX. */
+
+// Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
+process.on('SIGUSR1', () => {});
+
+const { run } = await import('./program.js');
+process.exit(await run(process.argv.slice(2)));

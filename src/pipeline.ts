@@ -1,0 +1,129 @@
+/**
+ * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
+ */
+import type { FlowRecord } from '../protocol/flow-record.js';
+import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/link.js';
+import type { Packet } from '../protocol/packet.js';
+import { PfsyncReader, type Verdict } from '../protocol/pfsync.js';
+import type { PacketConsumer } from './capture-file.js';
+import { type FilterOptions, StateFilter } from './filter.js';
+import { FlowMapper } from './flow.js';
+import type { FlowSink } from './flow-sink.js';
+import { InterfaceTable } from './interface.js';
+import type { Log } from './log.js';
+import { printable } from './log.js';
+import { StateTracker, type TrackerOptions } from './state-tracker.js';
+import { Stats } from './stats.js';
+
+export interface PipelineOptions extends FilterOptions, TrackerOptions {
+  readonly ifmap: ReadonlyMap<string, number>;
+}
+
+export class Pipeline implements PacketConsumer {
+  readonly stats = new Stats();
+  readonly tracker: StateTracker;
+  /** For messages: the file or the interface that packets come from. */
+  source = '';
+  readonly #sinks: readonly FlowSink[];
+  readonly #log: Log;
+  readonly #reader: PfsyncReader;
+  readonly #payload = new Payload();
+
+  constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log) {
+    const interfaces = new InterfaceTable(options.ifmap, (one, other, index) => {
+      const names = `${printable(one)} and ${printable(other)}`;
+      log.limited('interfaces', `interfaces ${names} share the derived index ${index}: give --ifmap`);
+    });
+    const emit = sinks.length === 1 ? sendTo(sinks[0]!) : sendToAll(sinks);
+    const mapper = new FlowMapper(new StateFilter(options), this.stats, emit);
+    this.tracker = new StateTracker(interfaces, mapper, this.stats, options);
+    this.#reader = new PfsyncReader(this.tracker);
+    this.#sinks = sinks;
+    this.#log = log;
+  }
+
+  /** A captured packet of any link type. */
+  packet(packet: Packet): void {
+    this.stats.packets++;
+    const verdict = locatePfsync(packet, this.#payload);
+    if (verdict === 'pfsync') this.#message(packet.view, packet.time, packet.number);
+    else this.#countIgnored(verdict, packet.number);
+  }
+
+  /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
+  datagram(view: DataView, length: number, time: number): void {
+    this.stats.packets++;
+    const verdict = locateInIp(view, 0, length, length, this.#payload);
+    if (verdict === 'pfsync') this.#message(view, time, this.stats.packets);
+    else this.#countIgnored(verdict, this.stats.packets);
+  }
+
+  get isCongested(): boolean {
+    for (const sink of this.#sinks) if (sink.isCongested) return true;
+    return false;
+  }
+
+  async drained(): Promise<void> {
+    for (const sink of this.#sinks) await sink.drained();
+  }
+
+  /** What waits to be filled up leaves now. */
+  flush(): void {
+    for (const sink of this.#sinks) sink.flush(this.tracker.time);
+  }
+
+  /** Ends the run: open states as asked, then everything out. */
+  async close(openStates: 'flush' | 'count'): Promise<void> {
+    if (openStates === 'flush') this.tracker.flushOpen();
+    this.stats.states.open = this.tracker.table.size;
+    await Promise.all(this.#sinks.map((sink) => sink.close(this.tracker.time)));
+  }
+
+  #message(view: DataView, time: number, number: number): void {
+    const { start, end, wireEnd } = this.#payload;
+    this.tracker.time = time;
+    if (end > start) this.stats.addMessage(view.getUint8(start));
+    else this.stats.pfsyncMessages++;
+    const verdict = this.#reader.read(view, start, end, wireEnd);
+    if (verdict !== 'whole') this.#countDamage(verdict, number);
+    this.tracker.expire();
+  }
+
+  #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number): void {
+    this.stats.damaged.add(verdict);
+    this.#log.limited(verdict, () => `${printable(this.source)}: packet ${number}: ${MEANING[verdict]}`);
+  }
+
+  #countIgnored(verdict: Exclude<LinkVerdict, 'pfsync'>, number: number): void {
+    const { ignored, damaged } = this.stats;
+    if (verdict === 'other') ignored.otherTraffic++;
+    else if (verdict === 'fragment') ignored.fragments++;
+    else if (verdict === 'unknownLinkType') ignored.unknownLinkTypes++;
+    else {
+      damaged.add('frameTruncated');
+      const where = `${printable(this.source)}: packet ${number}`;
+      this.#log.limited('frameTruncated', () => `${where}: shorter than the headers in front of pfsync`);
+    }
+  }
+}
+
+const MEANING: Record<Exclude<Verdict, 'whole'>, string> = {
+  emptyPacket: 'no pfsync message in it',
+  headerTruncated: 'ends inside the pfsync header',
+  unknownVersion: 'a pfsync version that is not known',
+  unknownAction: 'a pfsync action that is not known, and what follows it',
+  recordTruncated: 'ends before its last pfsync record',
+  recordLength: 'pfsync records shorter than their kind',
+  countZero: 'a pfsync message of no records',
+  lengthField: 'the pfsync header tells another length',
+};
+
+function sendTo(sink: FlowSink): (flow: FlowRecord) => void {
+  return (flow) => sink.add(flow);
+}
+
+function sendToAll(sinks: readonly FlowSink[]): (flow: FlowRecord) => void {
+  return (flow) => {
+    for (const sink of sinks) sink.add(flow);
+  };
+}
