@@ -217,6 +217,9 @@ const SUBHEADER = 4;
 /** Subheader action that ends a version 5 message. */
 const END_OF_FILE = 12;
 
+/** Behind the end-of-file action of OpenBSD 4.5: room for an HMAC that was never computed. */
+const STRAY_OCTETS = 20;
+
 /** Octets that must be there to tell the version of a message. */
 const SHORTEST_HEADER = 4;
 
@@ -272,7 +275,8 @@ export class PfsyncReader {
     const length = view.getUint16(start + 2);
     if (length < HEADER) return 'lengthField';
     const stop = Math.min(end, start + length);
-    const actions = version === 6 ? ACTIONS_V6 : actionsOfVersion5(view, start + HEADER, stop);
+    const actions =
+      version === 6 ? ACTIONS_V6 : actionsOfVersion5(view, start + HEADER, stop, start + length);
     let at = start + HEADER;
     while (at + SUBHEADER <= stop) {
       const number = view.getUint8(at);
@@ -369,18 +373,28 @@ function oldActionTable(
 
 /**
  * Version 5: records have no length on the wire, and a state is 240 octets from OpenBSD, 242 from FreeBSD. Only the right
- * size leads from subheader to subheader to the end-of-file action.
+ * size leads from subheader to subheader to the end-of-file action. `messageEnd` is what the header tells: where the
+ * captured octets end before it, a last region that leaves just that action its room is as good.
  */
-function actionsOfVersion5(view: DataView, at: number, end: number): ActionTable {
-  if (endsAtEndOfFile(view, at, end, ACTIONS_V5_FREEBSD)) return ACTIONS_V5_FREEBSD;
-  if (endsAtEndOfFile(view, at, end, ACTIONS_V5_OPENBSD)) return ACTIONS_V5_OPENBSD;
-  // Neither does in a damaged message: look for a second state where an OpenBSD one would be.
+function actionsOfVersion5(view: DataView, at: number, end: number, messageEnd: number): ActionTable {
+  if (endsAtEndOfFile(view, at, end, messageEnd, ACTIONS_V5_FREEBSD)) return ACTIONS_V5_FREEBSD;
+  if (endsAtEndOfFile(view, at, end, messageEnd, ACTIONS_V5_OPENBSD)) return ACTIONS_V5_OPENBSD;
+  if (endsAtEndOfFile(view, at, end, messageEnd - STRAY_OCTETS, ACTIONS_V5_OPENBSD))
+    return ACTIONS_V5_OPENBSD;
+  // None does in a damaged message: look for a second state where an OpenBSD one would be.
   const second = at + SUBHEADER + STATE_V5_OPENBSD.size;
   return looksLikeState(view, second, end, STATE_V5_OPENBSD) ? ACTIONS_V5_OPENBSD : ACTIONS_V5_FREEBSD;
 }
 
-function endsAtEndOfFile(view: DataView, start: number, end: number, actions: ActionTable): boolean {
-  for (let at = start; at + SUBHEADER <= end; ) {
+function endsAtEndOfFile(
+  view: DataView,
+  start: number,
+  end: number,
+  messageEnd: number,
+  actions: ActionTable,
+): boolean {
+  let at = start;
+  while (at + SUBHEADER <= end) {
     const number = view.getUint8(at);
     const count = view.getUint16(at + 2);
     if (number === END_OF_FILE) return count === 1;
@@ -388,7 +402,7 @@ function endsAtEndOfFile(view: DataView, start: number, end: number, actions: Ac
     if (action === undefined) return false;
     at += SUBHEADER + count * action.size;
   }
-  return false;
+  return end < messageEnd && at + SUBHEADER === messageEnd;
 }
 
 function looksLikeState(view: DataView, at: number, end: number, layout: StateLayout): boolean {
