@@ -243,7 +243,7 @@ function writeAddress6(to: DataView, at: number, state: StateView, end: number):
 
 /** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
 function writeInteger(to: DataView, at: number, value: number): void {
-  const whole = value > 0 ? value : 0;
+  const whole = Math.max(value, 0);
   to.setUint32(at, whole / 2 ** 32);
   to.setUint32(at + 4, whole % 2 ** 32);
 }

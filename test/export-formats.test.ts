@@ -410,7 +410,8 @@ function expectedFlow(format: Format, one: Sample): Seen[] {
 function partsNeeded(one: Sample): bigint {
   const parts = (value: bigint) => (value + 0xfffffffen) / 0xffffffffn;
   const [octets, packets] = [parts(one.octets ?? 1000n), parts(one.packets ?? 10n)];
-  return [octets, packets].reduce((most, count) => (count > most ? count : most));
+  if (octets > packets) return octets;
+  return packets;
 }
 
 function seenFlow(_format: Format, flow: CollectedFlow): Seen {
