@@ -31,7 +31,9 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     format: FixedFormat,
     nat: NatView,
     writeSequence: (view: DataView, sequence: number) => void,
+    sequence = 0,
   ) {
+    this.#sequence = sequence;
     this.#room = room;
     this.#format = format;
     this.#nat = nat;
@@ -66,6 +68,10 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
 
   flush(now: number): void {
     if (this.#count > 0) this.#close(now);
+  }
+
+  end(now: number): void {
+    this.flush(now);
   }
 
   restart(): void {

@@ -49,6 +49,12 @@ export class FlowRecord {
   /** Seconds between the moment the counters were told and the message that ended the flow; with PARTIAL only. */
   countersAge = 0;
   isTranslated = false;
+  /** Earlier records have told of the same state, up to `start`. */
+  isContinued = false;
+  /** Type of the ICMP message that opened the state; -1 where it is not known, or the protocol is another. */
+  icmpType = -1;
+  /** The kind of event (230) where the record tells of a translation instead of traffic; 0: of traffic. */
+  natEvent = 0;
   octetsHigh = 0;
   octetsLow = 0;
   packetsHigh = 0;

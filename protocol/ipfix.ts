@@ -1,13 +1,17 @@
 /** IPFIX, RFC 7011: absolute times, a sequence that counts data records. */
+import { ipfixOptions, type OptionsChoice } from './export-options.js';
+import type { ExportCounts } from './export-statistics.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
+import type { Dialect } from './message-writer.js';
 import { fullProfile, pflowProfile, TIMES } from './template.js';
-import { type Dialect, TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
 
 export type IpfixProfile = 'full' | 'pflow';
 
 const IPFIX: Dialect = {
   headerLength: 16,
   templateSetId: 2,
+  optionsTemplateSetId: 3,
   sequenceOf: 'records',
   writeHeader(view, message) {
     view.setUint16(0, 10);
@@ -16,16 +20,26 @@ const IPFIX: Dialect = {
     view.setUint32(8, message.sequence);
     view.setUint32(12, message.domain);
   },
+  writeScopes(view, at, scopes, fields) {
+    view.setUint16(at, scopes + fields);
+    view.setUint16(at + 2, scopes);
+  },
 };
 
-export function ipfixEncoder(
-  room: MessageRoom,
-  profile: IpfixProfile,
-  options: TemplateOptions,
-): FlowEncoder {
-  const templates =
-    profile === 'pflow'
-      ? pflowProfile()
-      : fullProfile(TIMES, { postNat: options.nat === 'original', estimate: true });
-  return new TemplateMessageEncoder(room, IPFIX, templates, options);
+/** The full profile's choices; none of them is for `pflow`, which is what pflow(4) sends and nothing else. */
+export interface IpfixOptions extends TemplateOptions {
+  readonly biflow?: boolean;
+  readonly announce?: OptionsChoice;
+  readonly counts?: ExportCounts;
+}
+
+export function ipfixEncoder(room: MessageRoom, profile: IpfixProfile, options: IpfixOptions): FlowEncoder {
+  if (profile === 'pflow') return new TemplateMessageEncoder(room, IPFIX, pflowProfile(), options);
+  const { nat, announce, counts, biflow = false } = options;
+  const templates = fullProfile(TIMES, { postNat: nat === 'original', estimate: true, biflow });
+  const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
+  return new TemplateMessageEncoder(room, IPFIX, templates, options, {
+    ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),
+    ...(counts === undefined ? {} : { counts }),
+  });
 }

@@ -17,6 +17,10 @@ export interface FlowEncoder {
   add(flow: FlowRecord): number;
   /** Sends the message that is being filled, if there is one. `now` is the data's clock in milliseconds. */
   flush(now: number): void;
+  /** Sends what is told at the end, after everything else. */
+  end(now: number): void;
+  /** Writes a record that tells of a translation: `flow.natEvent` is its kind. Absent where the format has none. */
+  addNatEvent?(flow: FlowRecord): void;
   /** A new transport session: sequence numbers and templates start again. */
   restart(): void;
   readonly losses: EncoderLosses;

@@ -8,12 +8,18 @@ const NETFLOW5 = { version: 5, headerLength: 24, recordLength: 48, mostRecords: 
 /** Engine type of pflow(4), so that its users find their exporter again. */
 const ENGINE_TYPE = 42;
 
-/** `engineId` is 0 to 255. flow_sequence counts the flow records sent before the datagram. */
-export function netflow5Encoder(room: MessageRoom, nat: NatView, engineId: number): FlowEncoder {
-  return new FixedRecordEncoder(room, NETFLOW5, nat, (view, sequence) => {
-    view.setUint32(16, sequence);
+/** `engineId` is 0 to 255. flow_sequence counts the flow records sent before the datagram, from `sequence` on. */
+export function netflow5Encoder(
+  room: MessageRoom,
+  nat: NatView,
+  engineId: number,
+  sequence = 0,
+): FlowEncoder {
+  const writeSequence = (view: DataView, number: number) => {
+    view.setUint32(16, number);
     view.setUint8(20, ENGINE_TYPE);
     view.setUint8(21, engineId);
     view.setUint16(22, 0);
-  });
+  };
+  return new FixedRecordEncoder(room, NETFLOW5, nat, writeSequence, sequence);
 }

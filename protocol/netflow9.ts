@@ -1,11 +1,14 @@
 /** NetFlow version 9, RFC 3954: 32-bit uptimes, a sequence that counts export packets. */
+import { netflow9Options } from './export-options.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
+import type { Dialect } from './message-writer.js';
 import { fullProfile, UPTIMES } from './template.js';
-import { type Dialect, TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
 
 const NETFLOW9: Dialect = {
   headerLength: 20,
   templateSetId: 0,
+  optionsTemplateSetId: 1,
   sequenceOf: 'messages',
   writeHeader(view, message) {
     // The time has no fraction here: rounding it up, with the uptime, keeps the boot exact and no end in the future.
@@ -17,9 +20,19 @@ const NETFLOW9: Dialect = {
     view.setUint32(12, message.sequence);
     view.setUint32(16, message.domain);
   },
+  writeScopes(view, at, scopes, fields) {
+    view.setUint16(at, 4 * scopes);
+    view.setUint16(at + 2, 4 * fields);
+  },
 };
 
 export function netflow9Encoder(room: MessageRoom, options: TemplateOptions): FlowEncoder {
-  const profile = fullProfile(UPTIMES, { postNat: options.nat === 'original', estimate: false });
-  return new TemplateMessageEncoder(room, NETFLOW9, profile, options);
+  const profile = fullProfile(UPTIMES, {
+    postNat: options.nat === 'original',
+    estimate: false,
+    biflow: false,
+  });
+  // The sequence counts datagrams: options disturb no collector's arithmetic, and are always told.
+  const own = { dialect: netflow9Options(), choice: { names: true, sampling: true } };
+  return new TemplateMessageEncoder(room, NETFLOW9, profile, options, { options: own });
 }

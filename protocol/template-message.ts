@@ -1,29 +1,11 @@
-/** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: messages of sets, records described by templates. */
-import { ELEMENTS } from './element.js';
+/** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
+import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
+import { type ExportCounts, ExportStatistics } from './export-statistics.js';
 import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
-import { type EncoderLosses, FIRST_ANNOUNCEMENTS, type FlowEncoder, type MessageRoom } from './message.js';
-import type { Profile, Template } from './template.js';
-import { UptimeClock } from './uptime.js';
-
-/** Where the two formats differ. */
-export interface Dialect {
-  readonly headerLength: number;
-  readonly templateSetId: number;
-  /** The header's sequence counts `records` (IPFIX: data records) or `messages` (v9). */
-  readonly sequenceOf: 'records' | 'messages';
-  writeHeader(view: DataView, message: MessageHeader): void;
-}
-
-/** Reused: what a header may need to know. Times in milliseconds. */
-export class MessageHeader {
-  length = 0;
-  /** Templates and data records in the message. */
-  records = 0;
-  sequence = 0;
-  domain = 0;
-  time = 0;
-  uptime = 0;
-}
+import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
+import { type Dialect, MessageWriter } from './message-writer.js';
+import { ORIGINAL_SOURCE } from './pfsync-state.js';
+import { COUNTERS, type FlowTemplate, natEventTemplates, type Profile } from './template.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
@@ -32,41 +14,47 @@ export interface TemplateOptions {
   /** Templates are sent again after this many milliseconds, and after this many messages (0: only by time). */
   readonly refreshTime: number;
   readonly refreshMessages: number;
+  /** The first message's sequence number; 0 unless told otherwise. */
+  readonly sequence?: number;
 }
 
-const SET_HEADER = 4;
-const NO_SET = -1;
+/** What is told beside the flows. */
+export interface Extras {
+  readonly options?: { readonly dialect: OptionsDialect; readonly choice: OptionsChoice };
+  /** Statistics are sent in Observation Domain 0, with the templates and at the end. */
+  readonly counts?: ExportCounts;
+}
 
 export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly clampedCounters = 0;
-  readonly #room: MessageRoom;
-  readonly #dialect: Dialect;
+  readonly #writer: MessageWriter;
   readonly #profile: Profile;
-  readonly #options: TemplateOptions;
-  readonly #clock = new UptimeClock();
-  readonly #header = new MessageHeader();
-  /** Octets of a message, so that a set's padding always has its place. */
-  readonly #limit: number;
-  /** Templates in use, in the order of their first record. */
-  readonly #templates: Template[];
-  #sequence = 0;
-  #refreshed = Number.NEGATIVE_INFINITY;
-  #messagesSinceRefresh = 0;
-  #isOpen = false;
-  #at = 0;
-  #setStart = NO_SET;
-  #setTemplate: Template | undefined;
-  #dataRecords = 0;
-  #templateRecords = 0;
+  readonly #nat: NatView;
+  readonly #selectEvent = natEventTemplates();
+  readonly #options: ExportOptions | undefined;
+  readonly #statistics: ExportStatistics | undefined;
+  readonly #forward = new ForwardRecord();
+  #wasRefreshed = false;
+  #areStatisticsDue = false;
 
-  constructor(room: MessageRoom, dialect: Dialect, profile: Profile, options: TemplateOptions) {
-    this.#room = room;
-    this.#dialect = dialect;
+  constructor(
+    room: MessageRoom,
+    dialect: Dialect,
+    profile: Profile,
+    options: TemplateOptions,
+    { options: own, counts }: Extras = {},
+  ) {
+    const { fixed, oneSetPerMessage } = profile;
+    const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
+    this.#writer = writer;
     this.#profile = profile;
-    this.#options = options;
-    this.#header.domain = options.domain;
-    this.#limit = room.view.byteLength & ~3;
-    this.#templates = [...profile.fixed];
+    this.#nat = options.nat;
+    if (own !== undefined) this.#options = new ExportOptions(writer, own.dialect, own.choice, options.domain);
+    if (counts !== undefined && options.domain !== 0) {
+      this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
+    }
+    writer.onRefresh = (now) => this.#refresh(now);
+    writer.onSent = (now) => this.#sent(now);
   }
 
   get losses(): EncoderLosses {
@@ -74,143 +62,115 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   }
 
   get clippedTimes(): number {
-    return this.#clock.clipped;
+    return this.#writer.clock.clipped;
   }
 
   add(flow: FlowRecord): number {
-    const source = sourceEnd(flow, this.#options.nat);
+    this.#options?.use(flow.interface, flow.observed);
+    const source = sourceEnd(flow, this.#nat);
     const template = this.#profile.select(flow, source);
-    if (
-      template !== this.#setTemplate ||
-      !this.#fits(template.recordLength) ||
-      !this.#clock.holds(flow.observed)
-    ) {
-      this.#openSet(template, flow.observed);
-    }
-    template.write(this.#room.view, this.#at, flow, source, this.#clock);
-    this.#at += template.recordLength;
-    this.#dataRecords++;
+    if (template.reverseAt < 0) this.#write(template, flow, source);
+    else this.#addDirection(template, flow);
     return 1;
   }
 
+  addNatEvent(flow: FlowRecord): void {
+    this.#write(this.#selectEvent(flow, ORIGINAL_SOURCE), flow, ORIGINAL_SOURCE);
+  }
+
   flush(now: number): void {
-    if (this.#isOpen) this.#close(now);
+    this.#writer.flush(now);
+  }
+
+  end(now: number): void {
+    this.flush(now);
+    this.#statistics?.tell(now);
   }
 
   restart(): void {
-    this.#sequence = 0;
-    this.#refreshed = Number.NEGATIVE_INFINITY;
-    for (const template of this.#templates) template.announcements = 0;
+    this.#writer.restart();
+    this.#statistics?.restart();
   }
 
-  /** Makes room for a record of `template`: in the message that is open, or in a new one. */
-  #openSet(template: Template, now: number): void {
-    this.#closeSet();
-    const isNew = template.announcements === 0 && !this.#templates.includes(template);
-    if (isNew) this.#templates.push(template);
-    const announcement = template.announcements === 0 ? SET_HEADER + announcementLength(template) : 0;
-    const needed = announcement + SET_HEADER + template.recordLength;
-    const mustLeave = this.#profile.oneSetPerMessage || !this.#clock.holds(now) || !this.#fits(needed);
-    if (this.#isOpen && mustLeave) this.#close(now);
-    if (!this.#isOpen) this.#openMessage(now);
-    if (template.announcements === 0) this.#announce([template], now);
-    // Announcing many templates may have filled the message.
-    if (this.#isOpen && !this.#fits(SET_HEADER + template.recordLength)) this.#close(now);
-    if (!this.#isOpen) this.#startMessage(now);
-    this.#startSet(template.id);
-    this.#setTemplate = template;
+  #write(template: FlowTemplate, flow: FlowRecord, source: number): number {
+    const writer = this.#writer;
+    const at = writer.place(template, template.recordLength, flow.observed);
+    template.write(writer.view, at, flow, source, writer.clock);
+    return at;
   }
 
-  #openMessage(now: number): void {
-    this.#startMessage(now);
-    const { refreshTime, refreshMessages } = this.#options;
-    const isDue =
-      Math.abs(now - this.#refreshed) >= refreshTime ||
-      (refreshMessages > 0 && this.#messagesSinceRefresh >= refreshMessages);
-    if (isDue) {
-      this.#refreshed = now;
-      this.#messagesSinceRefresh = 0;
+  /**
+   * One record for both directions: a state's forward record is written with no packets in reverse, and its reply record,
+   * which comes next if at all, fills those in where they lie. A reply without a forward record stands beside zeros.
+   */
+  #addDirection(template: FlowTemplate, flow: FlowRecord): void {
+    const forward = this.#forward;
+    const writer = this.#writer;
+    if (flow.reply === 0) {
+      const at = this.#write(template, flow, sourceEnd(flow, this.#nat));
+      forward.set(flow, at + template.reverseAt, writer.messages);
+      return;
     }
-    const due = isDue
-      ? this.#templates
-      : this.#templates.filter((template) => template.announcements < FIRST_ANNOUNCEMENTS);
-    if (due.length > 0) this.#announce(due, now);
-  }
-
-  #announce(templates: readonly Template[], now: number): void {
-    this.#closeSet();
-    for (const template of templates) {
-      const length = announcementLength(template);
-      if (!this.#fits(length + (this.#setStart === NO_SET ? SET_HEADER : 0))) {
-        this.#close(now);
-        this.#startMessage(now);
-      }
-      if (this.#setStart === NO_SET) this.#startSet(this.#dialect.templateSetId);
-      this.#writeTemplate(template);
-      template.announcements++;
+    if (forward.isOf(flow, writer.messages)) {
+      COUNTERS.write(writer.view, forward.reverseAt, flow, 0, writer.clock);
+      forward.messages = NOT_WRITTEN;
+      return;
     }
-    this.#closeSet();
-    if (this.#profile.oneSetPerMessage) this.#close(now);
+    const { octetsHigh, octetsLow, packetsHigh, packetsLow } = flow;
+    flow.reply = 0;
+    flow.octetsHigh = flow.octetsLow = flow.packetsHigh = flow.packetsLow = 0;
+    const source = sourceEnd(flow, this.#nat);
+    const both = this.#profile.select(flow, source);
+    const at = this.#write(both, flow, source);
+    Object.assign(flow, { reply: 1, octetsHigh, octetsLow, packetsHigh, packetsLow });
+    COUNTERS.write(writer.view, at + both.reverseAt, flow, 0, writer.clock);
   }
 
-  #writeTemplate(template: Template): void {
-    const { view } = this.#room;
-    view.setUint16(this.#at, template.id);
-    view.setUint16(this.#at + 2, template.elements.length);
-    this.#at += 4;
-    for (const name of template.elements) {
-      view.setUint16(this.#at, ELEMENTS[name].id);
-      view.setUint16(this.#at + 2, ELEMENTS[name].length);
-      this.#at += 4;
-    }
-    this.#templateRecords++;
+  #refresh(now: number): void {
+    this.#options?.tellAll(now);
+    // At the very start there is nothing to tell yet.
+    this.#areStatisticsDue = this.#wasRefreshed;
+    this.#wasRefreshed = true;
   }
 
-  #fits(octets: number): boolean {
-    return this.#at + octets <= this.#limit;
-  }
-
-  #startMessage(now: number): void {
-    this.#isOpen = true;
-    this.#clock.open(now);
-    this.#at = this.#dialect.headerLength;
-    this.#dataRecords = 0;
-    this.#templateRecords = 0;
-  }
-
-  #startSet(id: number): void {
-    this.#setStart = this.#at;
-    this.#room.view.setUint16(this.#at, id);
-    this.#at += SET_HEADER;
-  }
-
-  /** Fills the set up to 4 octets with zeros, and writes its length. */
-  #closeSet(): void {
-    this.#setTemplate = undefined;
-    if (this.#setStart === NO_SET) return;
-    const { view } = this.#room;
-    while (this.#at % 4 !== 0) view.setUint8(this.#at++, 0);
-    view.setUint16(this.#setStart + 2, this.#at - this.#setStart);
-    this.#setStart = NO_SET;
-  }
-
-  #close(now: number): void {
-    this.#closeSet();
-    const header = this.#header;
-    header.length = this.#at;
-    header.records = this.#dataRecords + this.#templateRecords;
-    header.sequence = this.#sequence;
-    header.time = this.#clock.headerTime(now);
-    header.uptime = header.time - this.#clock.boot;
-    this.#dialect.writeHeader(this.#room.view, header);
-    const step = this.#dialect.sequenceOf === 'records' ? this.#dataRecords : 1;
-    this.#sequence = (this.#sequence + step) >>> 0;
-    this.#messagesSinceRefresh++;
-    this.#isOpen = false;
-    this.#room.send(this.#at, this.#dataRecords);
+  #sent(now: number): void {
+    if (!this.#areStatisticsDue) return;
+    this.#areStatisticsDue = false;
+    this.#statistics?.tell(now);
   }
 }
 
-function announcementLength(template: Template): number {
-  return 4 + 4 * template.elements.length;
+const NOT_WRITTEN = -1;
+
+/** Where the last forward record lies, and of which state it is. */
+class ForwardRecord {
+  reverseAt = 0;
+  /** How many messages had left when it was written: once there are more, it has left too. */
+  messages = NOT_WRITTEN;
+  #idHigh = 0;
+  #idLow = 0;
+  #creatorId = 0;
+  #start = 0;
+  #end = 0;
+
+  set(flow: FlowRecord, reverseAt: number, messages: number): void {
+    this.reverseAt = reverseAt;
+    this.messages = messages;
+    this.#idHigh = flow.state.idHigh;
+    this.#idLow = flow.state.idLow;
+    this.#creatorId = flow.state.creatorId;
+    this.#start = flow.start;
+    this.#end = flow.end;
+  }
+
+  isOf({ state, start, end }: FlowRecord, messages: number): boolean {
+    return (
+      this.messages === messages &&
+      this.#idLow === state.idLow &&
+      this.#idHigh === state.idHigh &&
+      this.#creatorId === state.creatorId &&
+      this.#start === start &&
+      this.#end === end
+    );
+  }
 }

@@ -2,9 +2,10 @@
  * Templates of NetFlow v9 and IPFIX. A template is a list of parts; a part is a few Information Elements that always
  * stand together, with the one function that writes them. Which parts a record needs follows from the record.
  */
-import { ELEMENTS, type ElementName } from './element.js';
+import { ELEMENTS, type ElementName, type Field } from './element.js';
 import { type FlowRecord, familyAt, NONE, postNatSourceEnd, protocolAt, TCPSEQ } from './flow-record.js';
 import { hasPorts, type StateView } from './pfsync-state.js';
+import { tcpControlBits } from './tcp-control-bits.js';
 import type { UptimeClock } from './uptime.js';
 
 export interface Part {
@@ -13,22 +14,45 @@ export interface Part {
   write(to: DataView, at: number, flow: FlowRecord, source: number, clock: UptimeClock): void;
 }
 
+/** A Template Record, or with scopes an Options Template Record. */
 export class Template {
   readonly id: number;
+  readonly scopes: readonly Field[];
+  readonly fields: readonly Field[];
+  /** Octets of the Template Record. */
+  readonly announcementLength: number;
+  /** How often it has been sent in this transport session. */
+  announcements = 0;
+
+  constructor(id: number, fields: readonly Field[], scopes: readonly Field[] = []) {
+    this.id = id;
+    this.scopes = scopes;
+    this.fields = fields;
+    const all = [...scopes, ...fields];
+    const enterprises = all.filter(({ enterprise }) => enterprise !== undefined).length;
+    this.announcementLength = (scopes.length > 0 ? 6 : 4) + 4 * (all.length + enterprises);
+  }
+}
+
+export class FlowTemplate extends Template {
   readonly parts: readonly Part[];
   /** Octets of each part, and of a whole record. */
   readonly lengths: readonly number[];
   readonly recordLength: number;
-  readonly elements: readonly ElementName[];
-  /** How often it has been sent in this transport session. */
-  announcements = 0;
+  /** Offset in a record of the counters of the other direction; -1 where the record tells of one direction. */
+  readonly reverseAt: number;
 
   constructor(id: number, parts: readonly Part[]) {
-    this.id = id;
+    super(
+      id,
+      parts.flatMap((part) => part.elements.map((name): Field => ELEMENTS[name])),
+    );
     this.parts = parts;
-    this.lengths = parts.map((part) => part.elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0));
+    this.lengths = parts.map(lengthOf);
     this.recordLength = this.lengths.reduce((sum, length) => sum + length, 0);
-    this.elements = parts.flatMap((part) => part.elements);
+    const reverse = parts.indexOf(REVERSE);
+    this.reverseAt =
+      reverse < 0 ? -1 : this.lengths.slice(0, reverse).reduce((sum, length) => sum + length, 0);
   }
 
   write(to: DataView, start: number, flow: FlowRecord, source: number, clock: UptimeClock): void {
@@ -43,7 +67,7 @@ export class Template {
 
 /** Chooses the template of a record. */
 export interface Profile {
-  select(flow: FlowRecord, source: number): Template;
+  select(flow: FlowRecord, source: number): FlowTemplate;
   /** Templates announced from the start on; the others with their first record. */
   readonly fixed: readonly Template[];
   /** pflow(4): templates in messages of their own, and one data set in a message. */
@@ -52,39 +76,88 @@ export interface Profile {
 
 const FIRST_ID = 256;
 
-/** The full profile: one template for each combination that occurs. */
-export function fullProfile(times: Part, options: { postNat: boolean; estimate: boolean }): Profile {
-  const templates: (Template | undefined)[] = [];
-  return {
-    fixed: [],
-    oneSetPerMessage: false,
-    select(flow, source) {
-      const family = familyAt(flow, source);
-      const ports = hasPorts(protocolAt(flow, source));
-      const after = options.postNat && flow.isTranslated ? flow.state.translatedFamily : 0;
-      const counters = flow.counters === TCPSEQ && !options.estimate ? NONE : flow.counters;
-      const nat = after === 0 ? 0 : after === 4 ? 1 : 2;
-      const volume = counters === NONE ? 2 : counters === TCPSEQ ? 1 : 0;
-      const key = (family === 6 ? 1 : 0) | (ports ? 0 : 2) | (nat << 2) | (volume << 4);
-      templates[key] ??= new Template(FIRST_ID + key, [
+export interface FullProfileOptions {
+  /** Show the translated addresses beside the original ones. */
+  readonly postNat: boolean;
+  /** Tell payload known from TCP sequence numbers in elements of its own. */
+  readonly estimate: boolean;
+  /** One record for both directions (RFC 5103). */
+  readonly biflow: boolean;
+}
+
+/** The full profile: one template for each combination that occurs, with a bit of its number for each choice. */
+export function fullProfile(times: Part, options: FullProfileOptions): Profile {
+  const templates: (FlowTemplate | undefined)[] = [];
+  const select = (flow: FlowRecord, source: number): FlowTemplate => {
+    const family = familyAt(flow, source);
+    const ports = hasPorts(protocolAt(flow, source));
+    const after = options.postNat && flow.isTranslated ? flow.state.translatedFamily : 0;
+    const counters = flow.counters === TCPSEQ && !options.estimate ? NONE : flow.counters;
+    const nat = after === 0 ? 0 : after === 4 ? 1 : 2;
+    const volume = counters === NONE ? 2 : counters === TCPSEQ ? 1 : 0;
+    const flags = tcpControlBits(flow, flow.reply) !== 0;
+    const both = options.biflow && volume === 0;
+    const reverseFlags = both && tcpControlBits(flow, 1) !== 0;
+    const hasType = flow.icmpType >= 0 && flow.reply === 0 && family === flow.state.family;
+    const type = !hasType ? 0 : family === 4 ? 1 : 2;
+    const key =
+      (family === 6 ? 1 : 0) |
+      (ports ? 0 : 2) |
+      (nat << 2) |
+      (volume << 4) |
+      (flags ? 64 : 0) |
+      (type << 7) |
+      (both ? 512 : 0) |
+      (reverseFlags ? 1024 : 0);
+    return (
+      templates[key] ??
+      // biome-ignore lint/suspicious/noAssignInExpressions: the first record of its kind.
+      (templates[key] = new FlowTemplate(FIRST_ID + key, [
         family === 6 ? ADDRESSES6 : ADDRESSES4,
         ...(ports ? [PORTS] : []),
-        DESCRIPTION,
+        flags ? DESCRIPTION_FLAGS : DESCRIPTION,
         times,
         ...[[COUNTERS], [ESTIMATE], []][volume]!,
         ...[[], [POST_NAT4], [POST_NAT6]][nat]!,
         ...(ports && nat !== 0 ? [POST_NAT_PORTS] : []),
-      ]);
-      return templates[key];
-    },
+        ...[[], [ICMP_TYPE4], [ICMP_TYPE6]][type]!,
+        ...(both ? [REVERSE] : []),
+        ...(reverseFlags ? [REVERSE_FLAGS] : []),
+      ]))
+    );
+  };
+  return { fixed: [], oneSetPerMessage: false, select };
+}
+
+const FIRST_EVENT_ID = 4096;
+
+/**
+ * NAT events (RFC 8158): the elements of the template 258 of FreeBSD's pflow(4), and the times of a flow, without which a
+ * collector that has no use for events takes the record for one of 1970. Never counters: some collectors drop those beside 230.
+ */
+export function natEventTemplates(): Profile['select'] {
+  const templates: (FlowTemplate | undefined)[] = [];
+  return (flow, source) => {
+    const family = familyAt(flow, source);
+    const ports = hasPorts(protocolAt(flow, source));
+    const after = flow.state.translatedFamily;
+    const key = (family === 6 ? 1 : 0) | (ports ? 0 : 2) | (after === 6 ? 4 : 0);
+    templates[key] ??= new FlowTemplate(FIRST_EVENT_ID + key, [
+      NAT_EVENT,
+      TIMES,
+      family === 6 ? ADDRESSES6 : ADDRESSES4,
+      after === 6 ? POST_NAT6 : POST_NAT4,
+      ...(ports ? [PORTS, POST_NAT_PORTS] : []),
+    ]);
+    return templates[key];
   };
 }
 
 /** Field for field what pflow(4) of OpenBSD and FreeBSD sends: templates 256 and 257. */
 export function pflowProfile(): Profile {
   const rest = [INTERFACES, PFLOW_COUNTERS, TIMES, PORTS, CLASS_PROTOCOL];
-  const ipv4 = new Template(FIRST_ID, [ADDRESSES4, ...rest]);
-  const ipv6 = new Template(FIRST_ID + 1, [ADDRESSES6, ...rest]);
+  const ipv4 = new FlowTemplate(FIRST_ID, [ADDRESSES4, ...rest]);
+  const ipv6 = new FlowTemplate(FIRST_ID + 1, [ADDRESSES6, ...rest]);
   return {
     fixed: [ipv4, ipv6],
     oneSetPerMessage: true,
@@ -138,6 +211,52 @@ const DESCRIPTION: Part = {
   },
 };
 
+const DESCRIPTION_LENGTH = lengthOf(DESCRIPTION);
+
+/** The same for a TCP connection of which flags are known. */
+const DESCRIPTION_FLAGS: Part = {
+  elements: [...DESCRIPTION.elements, 'tcpControlBits'],
+  write(to, at, flow, source, clock) {
+    DESCRIPTION.write(to, at, flow, source, clock);
+    to.setUint8(at + DESCRIPTION_LENGTH, tcpControlBits(flow, flow.reply));
+  },
+};
+
+const ICMP_TYPE4: Part = {
+  elements: ['icmpTypeIPv4'],
+  write: (to, at, flow) => to.setUint8(at, flow.icmpType),
+};
+
+const ICMP_TYPE6: Part = {
+  elements: ['icmpTypeIPv6'],
+  write: (to, at, flow) => to.setUint8(at, flow.icmpType),
+};
+
+/** The responder's direction in a record of both: no packets, until the state's other record tells of some. */
+const REVERSE: Part = {
+  elements: ['reverseOctetDeltaCount', 'reversePacketDeltaCount', 'biflowDirection'],
+  write(to, at) {
+    for (let word = 0; word < 16; word += 4) to.setInt32(at + word, 0);
+    to.setUint8(at + 16, FROM_INITIATOR);
+  },
+};
+
+const FROM_INITIATOR = 1;
+
+const REVERSE_FLAGS: Part = {
+  elements: ['reverseTcpControlBits'],
+  write: (to, at, flow) => to.setUint8(at, tcpControlBits(flow, 1)),
+};
+
+const NAT_EVENT: Part = {
+  elements: ['observationTimeMilliseconds', 'natEvent', 'protocolIdentifier'],
+  write(to, at, flow, source) {
+    writeInteger(to, at, flow.end);
+    to.setUint8(at + 8, flow.natEvent);
+    to.setUint8(at + 9, protocolAt(flow, source));
+  },
+};
+
 const INTERFACES: Part = {
   elements: ['ingressInterface', 'egressInterface'],
   write(to, at, flow) {
@@ -170,7 +289,7 @@ export const UPTIMES: Part = {
   },
 };
 
-const COUNTERS: Part = {
+export const COUNTERS: Part = {
   elements: ['octetDeltaCount', 'packetDeltaCount'],
   write(to, at, flow) {
     to.setUint32(at, flow.octetsHigh);
@@ -241,8 +360,12 @@ function writeAddress6(to: DataView, at: number, state: StateView, end: number):
   to.setInt32(at + 12, from.getInt32(source + 12, true), true);
 }
 
+function lengthOf(part: Part): number {
+  return part.elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0);
+}
+
 /** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
-function writeInteger(to: DataView, at: number, value: number): void {
+export function writeInteger(to: DataView, at: number, value: number): void {
   const whole = Math.max(value, 0);
   to.setUint32(at, whole / 2 ** 32);
   to.setUint32(at + 4, whole % 2 ** 32);

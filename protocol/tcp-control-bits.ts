@@ -1,0 +1,55 @@
+/**
+ * tcpControlBits (6): which flags an end of a TCP connection is known to have sent, as the pf peers' states tell it.
+ *
+ * pf writes six of the states of tcp_fsm.h into a peer (`pf_tcp_track_full`, the same in every kernel):
+ * SYN_SENT with the end's first packet, ESTABLISHED when the other end acknowledged that, CLOSING with the end's FIN,
+ * FIN_WAIT_2 when the other end acknowledged the FIN, and TIME_WAIT into both peers with a RST of either. So a bit is set
+ * only where a state cannot have come about without it:
+ *
+ * - SYN: the end's own state is SYN_SENT or later. In TIME_WAIT that is certain of the initiator only. pf takes the first
+ *   packet of an end for its SYN, as it is under `flags S/SA`, the default; under `flags any` it may not have been one.
+ * - ACK: the other end's state is ESTABLISHED or FIN_WAIT_2.
+ * - FIN: the end's own state is CLOSING or FIN_WAIT_2.
+ * - RST is never set: TIME_WAIT does not tell which end sent it. PSH and URG leave no trace.
+ *
+ * A bit that is not set may have been seen all the same. 0 stands for a state that proves nothing: the element is then left out.
+ */
+import type { FlowRecord } from './flow-record.js';
+
+const TCP = 6;
+
+const FIN = 0x01;
+const SYN = 0x02;
+const ACK = 0x10;
+
+/** TCPS_* of tcp_fsm.h; pf's own 11 and 12 (synproxy) tell of no packet of the connection's ends. */
+const SYN_SENT = 2;
+const ESTABLISHED = 4;
+const CLOSING = 7;
+const FIN_WAIT_2 = 9;
+const TIME_WAIT = 10;
+
+/** By an end's own state. */
+const SENT = new Uint8Array(256);
+SENT[SYN_SENT] = SYN;
+SENT[ESTABLISHED] = SYN;
+SENT[CLOSING] = SYN | FIN;
+SENT[FIN_WAIT_2] = SYN | FIN;
+
+/** By the other end's state. */
+const ACKNOWLEDGED = new Uint8Array(256);
+ACKNOWLEDGED[ESTABLISHED] = ACK;
+ACKNOWLEDGED[FIN_WAIT_2] = ACK;
+
+/**
+ * Of the initiator (`index` 0) or the responder (1). A record of a long flow whose earlier part was told before has none:
+ * the states do not tell when a flag was seen.
+ */
+export function tcpControlBits(flow: FlowRecord, index: 0 | 1): number {
+  const { state } = flow;
+  if (state.protocol !== TCP || flow.isContinued) return 0;
+  const { sourceState, destinationState } = state;
+  if (index === 1) return SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
+  const sent = sourceState === TIME_WAIT ? SYN : SENT[sourceState]!;
+  return sent | ACKNOWLEDGED[destinationState]!;
+}
