@@ -21,10 +21,9 @@ import {
   startNfcapd,
   tshark,
 } from './peer/programs.js';
-import { type Loopback, UdpCollector } from './peer/udp-collector.js';
+import { LOOPBACKS, type Loopback, UdpCollector } from './peer/udp-collector.js';
 
 const CAPTURES = fileURLToPath(new URL('../../captures/', import.meta.url));
-const HOSTS: readonly Loopback[] = ['127.0.0.1', '::1'];
 const MOST_IN_32_BITS = 0xffffffffn;
 /** A flow becomes no more v1 or v5 records than this; what they cannot hold is clamped. */
 const MOST_PARTS = 4096n;
@@ -215,6 +214,8 @@ async function describeCapture(name: string): Promise<CaptureDescription> {
   return JSON.parse(await readFile(join(CAPTURES, `${name}.json`), 'utf8')) as CaptureDescription;
 }
 
+if (LOOPBACKS.length === 1) it.skip('exports over IPv6 (left out: this machine has no address ::1)');
+
 const CAPTURE_NAMES = ['v2_dlt246', 'v3_dlt246', 'v4_dlt246'] as const;
 
 for (const name of CAPTURE_NAMES) {
@@ -247,7 +248,7 @@ for (const name of CAPTURE_NAMES) {
             },
           });
         };
-        for (const host of HOSTS) {
+        for (const host of LOOPBACKS) {
           const collector = await UdpCollector.listen(host);
           collectors.set(host, collector);
           endpoints.push(collector.endpoint);
@@ -278,7 +279,7 @@ for (const name of CAPTURE_NAMES) {
         expect(summary.packetsCounted).to.equal(sum(inCapture.map((flow) => flow.packets)));
       });
 
-      for (const host of HOSTS) {
+      for (const host of LOOPBACKS) {
         it(`gives the test collector on ${host} every octet, packet and time, without a breach`, () => {
           const { collector } = collectors.get(host)!;
           expect(collector.errors).to.deep.equal([]);
@@ -321,7 +322,7 @@ for (const name of CAPTURE_NAMES) {
       }
 
       itWith(['tshark'], 'gives tshark every octet and packet, well formed and in sequence', async () => {
-        for (const host of HOSTS) {
+        for (const host of LOOPBACKS) {
           const report = await tshark(collectors.get(host)!.datagrams);
           expect(report).to.include({ malformed: 0, sequenceErrors: 0 });
           expect(reportedTotals(report)).to.deep.equal(expectedTotals(expected));

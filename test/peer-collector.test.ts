@@ -15,7 +15,7 @@ import {
   startNfcapd,
   tshark,
 } from './peer/programs.js';
-import { type Loopback, UdpCollector } from './peer/udp-collector.js';
+import { LOOPBACKS, type Loopback, UdpCollector } from './peer/udp-collector.js';
 
 const EXPORT_SECONDS = 1_700_000_000;
 
@@ -452,7 +452,7 @@ describe('the programs that collect', function () {
   const inOrder = [ipfix(0, set(2, NAT_TEMPLATE)), ipfix(0, set(300, NAT_RECORD_LARGEST))];
   const outOfOrder = [...inOrder, ipfix(7, set(300, NAT_RECORD_LARGEST))];
 
-  for (const host of ['127.0.0.1', '::1'] as const) {
+  for (const host of LOOPBACKS) {
     itWith(['nfcapd', 'nfdump'], `nfcapd on ${host} keeps 64-bit counters and NAT`, async () => {
       const collector = await startNfcapd(host);
       await send(host, collector.endpoint, inOrder);

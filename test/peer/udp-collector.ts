@@ -2,10 +2,18 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Collector } from './collector.js';
 
 export type Loopback = '127.0.0.1' | '::1';
+
+/** The loopback addresses of this machine: a container may be without IPv6. */
+export const LOOPBACKS: readonly Loopback[] = Object.values(networkInterfaces())
+  .flat()
+  .some((address) => address?.address === '::1')
+  ? ['127.0.0.1', '::1']
+  : ['127.0.0.1'];
 
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
 
