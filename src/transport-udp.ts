@@ -15,6 +15,12 @@ const FEW_WAITING = 64;
 
 const SEND_BUFFER = 4 << 20;
 
+/** So many datagrams refused (ICMP port unreachable) mean that nobody listens, for so many milliseconds after the last. */
+const MANY_REFUSALS = 3;
+const DOWN_TIME = 30_000;
+/** Refusals further apart do not belong together. */
+const REFUSALS_APART = 60_000;
+
 export interface UdpOptions {
   readonly endpoint: Endpoint;
   readonly source: string | undefined;
@@ -75,13 +81,14 @@ export class UdpTransport implements Transport {
   #isConnected = false;
   #timer: NodeJS.Timeout | undefined;
   #waiters: (() => void)[] = [];
+  #refusals = 0;
+  #refused = Number.NEGATIVE_INFINITY;
 
   constructor(options: UdpOptions, family: 4 | 6) {
     this.#options = options;
     this.#length = options.maxMessage ?? LARGEST[family];
     this.#filling = this.#newDatagram();
     this.#socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-    this.#socket.on('error', (error) => this.#failed(error));
   }
 
   /** An address that cannot be reached is no reason not to start: what is sent there is counted as lost. */
@@ -102,6 +109,7 @@ export class UdpTransport implements Transport {
       },
       (error: Error) => this.#options.log.warn(`${name}: ${error.message}`),
     );
+    socket.on('error', (error) => this.#failed(error));
   }
 
   get view(): DataView {
@@ -110,6 +118,11 @@ export class UdpTransport implements Transport {
 
   get isCongested(): boolean {
     return this.#waiting >= MANY_WAITING;
+  }
+
+  get isDown(): boolean {
+    if (!this.#isConnected) return true;
+    return this.#refusals >= MANY_REFUSALS && performance.now() - this.#refused < DOWN_TIME;
   }
 
   get #waiting(): number {
@@ -189,10 +202,16 @@ export class UdpTransport implements Transport {
     }
   }
 
-  #failed(error: Error): void {
+  #failed(error: NodeJS.ErrnoException): void {
     this.errors++;
+    if (error.code === 'ECONNREFUSED') this.#countRefusal(performance.now());
     const { name, log } = this.#options;
     log.limited(`send ${name}`, `${name}: ${error.message}`);
+  }
+
+  #countRefusal(now: number): void {
+    this.#refusals = now - this.#refused < REFUSALS_APART ? this.#refusals + 1 : 1;
+    this.#refused = now;
   }
 }
 
