@@ -346,6 +346,30 @@ export class StateView {
   }
 }
 
+/** Multicast Listener Query: a report opens the same state. */
+const MLD_QUERY = 130;
+
+/** Where the types lie that have a reply: both echo requests are the lowest. */
+const REQUESTS = { 4: [8, 38], 6: [128, 255] } as const;
+
+/**
+ * Type of the ICMP message that opened the state, or -1 where that is not certain. Only the kernels that write the keys'
+ * families (OpenBSD 5.0) are sure to put a type in place of the destination port; others have an id there, or 0.
+ * It is the type of the request, also of a state that a reply opened, but then it stands in place of the source port: where
+ * that could be a type, nothing is told. What is there of a multicast listener's report is the type of the query.
+ */
+export function icmpType(state: StateView): number {
+  const { protocol, family, layout } = state;
+  if (protocol !== ICMP && protocol !== ICMP6) return -1;
+  if (layout !== STATE_V6 || state.view.getUint8(state.at + layout.wireFamily) === 0) return -1;
+  if (family === 0 || (protocol === ICMP) !== (family === 4)) return -1;
+  const type = state.port(ORIGINAL_DESTINATION);
+  const id = state.port(ORIGINAL_SOURCE);
+  const [first, last] = REQUESTS[family as 4 | 6];
+  if (type === 0 || type > 255 || (type === MLD_QUERY && family === 6)) return -1;
+  return id >= first && id <= last ? -1 : type;
+}
+
 function otherIcmp(protocol: number): number {
   if (protocol === ICMP) return ICMP6;
   return protocol === ICMP6 ? ICMP : protocol;

@@ -5,7 +5,7 @@ import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pfsync-state.js';
-import { COUNTERS, type FlowTemplate, natEventTemplates, type Profile } from './template.js';
+import { COUNTERS, type FlowTemplate, type Profile } from './template.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
@@ -30,7 +30,6 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly #writer: MessageWriter;
   readonly #profile: Profile;
   readonly #nat: NatView;
-  readonly #selectEvent = natEventTemplates();
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
   readonly #forward = new ForwardRecord();
@@ -75,7 +74,8 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   }
 
   addNatEvent(flow: FlowRecord): void {
-    this.#write(this.#selectEvent(flow, ORIGINAL_SOURCE), flow, ORIGINAL_SOURCE);
+    const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
+    if (template !== undefined) this.#write(template, flow, ORIGINAL_SOURCE);
   }
 
   flush(now: number): void {

@@ -68,6 +68,8 @@ export class FlowTemplate extends Template {
 /** Chooses the template of a record. */
 export interface Profile {
   select(flow: FlowRecord, source: number): FlowTemplate;
+  /** Chooses the template of a NAT event; absent where there is none. */
+  readonly selectEvent?: Profile['select'];
   /** Templates announced from the start on; the others with their first record. */
   readonly fixed: readonly Template[];
   /** pflow(4): templates in messages of their own, and one data set in a message. */
@@ -126,7 +128,7 @@ export function fullProfile(times: Part, options: FullProfileOptions): Profile {
       ]))
     );
   };
-  return { fixed: [], oneSetPerMessage: false, select };
+  return { fixed: [], oneSetPerMessage: false, select, selectEvent: natEventTemplates() };
 }
 
 const FIRST_EVENT_ID = 4096;
@@ -135,7 +137,7 @@ const FIRST_EVENT_ID = 4096;
  * NAT events (RFC 8158): the elements of the template 258 of FreeBSD's pflow(4), and the times of a flow, without which a
  * collector that has no use for events takes the record for one of 1970. Never counters: some collectors drop those beside 230.
  */
-export function natEventTemplates(): Profile['select'] {
+function natEventTemplates(): Profile['select'] {
   const templates: (FlowTemplate | undefined)[] = [];
   return (flow, source) => {
     const family = familyAt(flow, source);

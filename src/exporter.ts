@@ -42,6 +42,10 @@ export class Exporter implements FlowSink {
     else this.#encode(flow);
   }
 
+  addNatEvent(event: FlowRecord): void {
+    this.#encoder.addNatEvent?.(event);
+  }
+
   flush(now: number): void {
     this.#encoder.flush(now);
   }
@@ -51,7 +55,7 @@ export class Exporter implements FlowSink {
   }
 
   async close(now: number): Promise<void> {
-    this.flush(now);
+    this.#encoder.end(now);
     await this.#transport.close();
     this.#tellLosses();
   }

@@ -4,6 +4,8 @@ import type { FlowRecord } from '../protocol/flow-record.js';
 export interface FlowSink {
   /** Takes a record; it is reused by the caller afterwards. */
   add(flow: FlowRecord): void;
+  /** Takes a record that tells of a translation; absent where there is no place for one. */
+  addNatEvent?(event: FlowRecord): void;
   /** What waits to be filled up leaves now. `now` is the data's clock, in milliseconds since the epoch. */
   flush(now: number): void;
   /** True when the reader should pause until `drained` resolves. */

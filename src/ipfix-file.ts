@@ -1,4 +1,6 @@
 /** Flows as an IPFIX file, RFC 5655: messages back to back. */
+import type { OptionsChoice } from '../protocol/export-options.js';
+import type { ExportCounts } from '../protocol/export-statistics.js';
 import type { FlowRecord, NatView } from '../protocol/flow-record.js';
 import { type IpfixProfile, ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
@@ -12,6 +14,10 @@ export interface IpfixFileOptions {
   readonly nat: NatView;
   readonly domain: number;
   readonly profile: IpfixProfile;
+  readonly biflow: boolean;
+  readonly announce: OptionsChoice;
+  /** What is told at the end; undefined: nothing. */
+  readonly counts: ExportCounts | undefined;
 }
 
 export class IpfixFile implements FlowSink {
@@ -19,14 +25,22 @@ export class IpfixFile implements FlowSink {
   readonly #file: OutputFile;
   readonly #encoder: FlowEncoder;
 
-  constructor(file: OutputFile, { nat, domain, profile }: IpfixFileOptions) {
+  constructor(file: OutputFile, { profile, counts, ...options }: IpfixFileOptions) {
     this.#file = file;
-    const templates = { nat, domain, refreshTime: Number.POSITIVE_INFINITY, refreshMessages: 0 };
-    this.#encoder = ipfixEncoder(roomIn(file), profile, templates);
+    this.#encoder = ipfixEncoder(roomIn(file), profile, {
+      ...options,
+      refreshTime: Number.POSITIVE_INFINITY,
+      refreshMessages: 0,
+      ...(counts === undefined ? {} : { counts }),
+    });
   }
 
   add(flow: FlowRecord): void {
     this.#encoder.add(flow);
+  }
+
+  addNatEvent(event: FlowRecord): void {
+    this.#encoder.addNatEvent?.(event);
   }
 
   flush(now: number): void {
@@ -43,7 +57,7 @@ export class IpfixFile implements FlowSink {
   async drained(): Promise<void> {}
 
   async close(now: number): Promise<void> {
-    this.#encoder.flush(now);
+    this.#encoder.end(now);
     this.#file.close();
   }
 }

@@ -15,7 +15,9 @@ import {
   direction,
   domain,
   type Endpoint,
+  type ExportOption,
   endpoint,
+  exportOptions,
   integer,
   interfaceMap,
   minutes,
@@ -73,6 +75,10 @@ export interface OptionFields {
   readonly activeTimeout: number;
   readonly biflow: boolean;
   readonly template: TemplateProfile;
+  /** For IPFIX; v9 always has both. */
+  readonly exportOptions: readonly ExportOption[];
+  readonly exportStats: boolean;
+  readonly natEvents: boolean;
   readonly estimate: boolean;
   readonly noUncounted: boolean;
   readonly flushOpen: boolean;
@@ -171,6 +177,12 @@ export const OPTION_TABLE: Table = {
     help: 'one IPFIX record for both directions (RFC 5103)' },
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,
     help: 'IPFIX template; pflow is that of pflow(4)' },
+  exportOptions: { section: 'Flow records', name: 'options', argument: 'list', initial: [], read: exportOptions,
+    help: 'in IPFIX, also tell names (of interfaces), sampling, or names,sampling' },
+  exportStats: { section: 'Flow records', name: 'no-export-stats', initial: true, read: (text) => !yesOrNo(text),
+    help: 'leave out what IPFIX collectors are told about lost records' },
+  natEvents: { section: 'Flow records', name: 'nat-events', initial: false, read: yesOrNo,
+    help: 'in version 9 and IPFIX, also tell when translations begin and end' },
   estimate: { section: 'Flow records', name: 'estimate', initial: false, read: yesOrNo,
     help: 'in versions 1, 5 and 9, send TCP payload as octets where no others are known' },
   noUncounted: { section: 'Flow records', name: 'no-uncounted', initial: false, read: yesOrNo,

@@ -18,6 +18,8 @@ export interface Endpoint {
 export type NetflowVersion = 1 | 5 | 9 | 10;
 export type Direction = 'any' | 'in' | 'out';
 export type TemplateProfile = 'full' | 'pflow';
+/** What an exporter tells of itself in options records. */
+export type ExportOption = 'names' | 'sampling';
 
 /** Where to send, and what differs there from the options for all collectors. */
 export interface CollectorSpec extends Endpoint {
@@ -100,6 +102,15 @@ export const rate = integer(0, Number.MAX_SAFE_INTEGER);
 export const direction = choice('any', 'in', 'out');
 export const natView = choice('original', 'inside', 'translated');
 export const templateProfile = choice('full', 'pflow');
+
+/** `names,sampling`: one of them, or both. */
+export function exportOptions(text: string): readonly ExportOption[] {
+  return [...new Set(text.split(',').map(choice('names', 'sampling')))];
+}
+
+export function optionsChoice(chosen: readonly ExportOption[]) {
+  return { names: chosen.includes('names'), sampling: chosen.includes('sampling') };
+}
 
 export function addressLiteral(text: string): string {
   const bare = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text;

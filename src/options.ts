@@ -159,6 +159,17 @@ function checkFormats(options: Options, given: readonly Setting[]): void {
     throw new UsageError('--template pflow needs IPFIX: -v 10 or --format ipfix');
   }
   if (options.biflow && !writesIpfix) throw new UsageError('--biflow needs IPFIX: -v 10 or --format ipfix');
+  if (options.exportOptions.length > 0 && !writesIpfix) {
+    throw new UsageError('--options needs IPFIX: -v 10 or --format ipfix');
+  }
+  const writesTemplates = writesIpfix || collectors.some((spec) => (spec.version ?? version) === 9);
+  if (options.natEvents && !writesTemplates && !(isVersionUsed && version === 9)) {
+    throw new UsageError('--nat-events needs version 9 or IPFIX: -v 9, -v 10 or --format ipfix');
+  }
+  if (options.template === 'pflow' && (options.natEvents || options.exportOptions.length > 0)) {
+    const name = options.natEvents ? '--nat-events' : '--options';
+    throw new UsageError(`${name} and --template pflow exclude each other`);
+  }
   if (options.biflow && options.template === 'pflow') {
     throw new UsageError('--biflow and --template pflow exclude each other');
   }

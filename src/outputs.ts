@@ -1,11 +1,14 @@
 /** Opens what `--format` asks for. */
 import { isatty } from 'node:tty';
+import { exportCounts } from './export-counts.js';
 import { csvFormat } from './format-csv.js';
 import { jsonFormat } from './format-json.js';
 import { tableFormat } from './format-table.js';
-import { IpfixFile } from './ipfix-file.js';
+import { IpfixFile, type IpfixFileOptions } from './ipfix-file.js';
 import type { Options } from './option-table.js';
+import { optionsChoice } from './option-values.js';
 import { OutputFile } from './output-file.js';
+import type { Stats } from './stats.js';
 import { TextOutput } from './text-output.js';
 import { StartError } from './transport.js';
 
@@ -15,15 +18,26 @@ const STANDARD_OUTPUT = 1;
 export type Output = TextOutput | IpfixFile;
 
 /** `onReaderGone` is called when the reader of a pipe went away. Throws a StartError. */
-export function openOutput(options: Options, onReaderGone: () => void): Output | undefined {
-  const { format, output, nat, domain, template } = options;
+export function openOutput(options: Options, onReaderGone: () => void, stats: Stats): Output | undefined {
+  const { format, output, nat } = options;
   if (format === undefined) return undefined;
   if (format === 'ipfix' && output === '-' && isatty(STANDARD_OUTPUT)) {
     throw new StartError('--format ipfix is no text: give -o FILE or a pipe');
   }
   const file = openFile(output, onReaderGone);
-  if (format === 'ipfix') return new IpfixFile(file, { nat: nat ?? 'original', domain, profile: template });
+  if (format === 'ipfix') return new IpfixFile(file, ipfixOptions(options, stats));
   return new TextOutput(file, TEXT_FORMATS[format](nat));
+}
+
+function ipfixOptions(options: Options, stats: Stats): IpfixFileOptions {
+  return {
+    nat: options.nat ?? 'original',
+    domain: options.domain,
+    profile: options.template,
+    biflow: options.biflow,
+    announce: optionsChoice(options.exportOptions),
+    counts: options.exportStats ? exportCounts(stats) : undefined,
+  };
 }
 
 function openFile(path: string, onReaderGone: () => void): OutputFile {

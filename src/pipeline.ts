@@ -12,15 +12,20 @@ import type { FlowSink } from './flow-sink.js';
 import { InterfaceTable } from './interface.js';
 import type { Log } from './log.js';
 import { printable } from './log.js';
+import { NatEvents } from './nat-events.js';
 import { StateTracker, type TrackerOptions } from './state-tracker.js';
 import { Stats } from './stats.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
   readonly ifmap: ReadonlyMap<string, number>;
+  /** Tell the sinks when translated states appear and end. */
+  readonly natEvents?: boolean;
+  /** Is shown each pfsync message, from `start` to `end`, before it is read. */
+  readonly onMessage?: (view: DataView, start: number, end: number) => void;
 }
 
 export class Pipeline implements PacketConsumer {
-  readonly stats = new Stats();
+  readonly stats: Stats;
   readonly tracker: StateTracker;
   /** For messages: the file or the interface that packets come from. */
   source = '';
@@ -28,18 +33,23 @@ export class Pipeline implements PacketConsumer {
   readonly #log: Log;
   readonly #reader: PfsyncReader;
   readonly #payload = new Payload();
+  readonly #onMessage: PipelineOptions['onMessage'];
 
-  constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log) {
+  constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log, stats = new Stats()) {
+    this.stats = stats;
     const interfaces = new InterfaceTable(options.ifmap, (one, other, index) => {
       const names = `${printable(one)} and ${printable(other)}`;
       log.limited('interfaces', `interfaces ${names} share the derived index ${index}: give --ifmap`);
     });
     const emit = sinks.length === 1 ? sendTo(sinks[0]!) : sendToAll(sinks);
-    const mapper = new FlowMapper(new StateFilter(options), this.stats, emit);
-    this.tracker = new StateTracker(interfaces, mapper, this.stats, options);
+    const filter = new StateFilter(options);
+    const mapper = new FlowMapper(filter, stats, emit);
+    const observer = options.natEvents ? new NatEvents(filter, sinks) : undefined;
+    this.tracker = new StateTracker(interfaces, mapper, stats, options, observer);
     this.#reader = new PfsyncReader(this.tracker);
     this.#sinks = sinks;
     this.#log = log;
+    this.#onMessage = options.onMessage;
   }
 
   /** A captured packet of any link type. */
@@ -47,7 +57,7 @@ export class Pipeline implements PacketConsumer {
     this.stats.packets++;
     const verdict = locatePfsync(packet, this.#payload);
     if (verdict === 'pfsync') this.#message(packet.view, packet.time, packet.number);
-    else this.#countIgnored(verdict, packet.number);
+    else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
   }
 
   /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
@@ -55,7 +65,7 @@ export class Pipeline implements PacketConsumer {
     this.stats.packets++;
     const verdict = locateInIp(view, 0, length, length, this.#payload);
     if (verdict === 'pfsync') this.#message(view, time, this.stats.packets);
-    else this.#countIgnored(verdict, this.stats.packets);
+    else this.#countIgnored(verdict, this.stats.packets, length);
   }
 
   get isCongested(): boolean {
@@ -82,20 +92,23 @@ export class Pipeline implements PacketConsumer {
   #message(view: DataView, time: number, number: number): void {
     const { start, end, wireEnd } = this.#payload;
     this.tracker.time = time;
+    this.#onMessage?.(view, start, end);
     if (end > start) this.stats.addMessage(view.getUint8(start));
     else this.stats.pfsyncMessages++;
     const verdict = this.#reader.read(view, start, end, wireEnd);
-    if (verdict !== 'whole') this.#countDamage(verdict, number);
+    if (verdict !== 'whole') this.#countDamage(verdict, number, end - start);
     this.tracker.expire();
   }
 
-  #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number): void {
+  #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number, octets: number): void {
+    this.#countNotRead(octets);
     this.stats.damaged.add(verdict);
     this.#log.limited(verdict, () => `${printable(this.source)}: packet ${number}: ${MEANING[verdict]}`);
   }
 
-  #countIgnored(verdict: Exclude<LinkVerdict, 'pfsync'>, number: number): void {
+  #countIgnored(verdict: Exclude<LinkVerdict, 'pfsync'>, number: number, octets: number): void {
     const { ignored, damaged } = this.stats;
+    if (verdict !== 'other') this.#countNotRead(octets);
     if (verdict === 'other') ignored.otherTraffic++;
     else if (verdict === 'fragment') ignored.fragments++;
     else if (verdict === 'unknownLinkType') ignored.unknownLinkTypes++;
@@ -104,6 +117,11 @@ export class Pipeline implements PacketConsumer {
       const where = `${printable(this.source)}: packet ${number}`;
       this.#log.limited('frameTruncated', () => `${where}: shorter than the headers in front of pfsync`);
     }
+  }
+
+  #countNotRead(octets: number): void {
+    this.stats.notRead.packets++;
+    this.stats.notRead.octets += octets;
   }
 }
 

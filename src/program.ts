@@ -10,7 +10,7 @@ import type { Options } from './option-table.js';
 import { parseOptions, UsageError } from './options.js';
 import { openOutput } from './outputs.js';
 import { Pipeline } from './pipeline.js';
-import type { Stats } from './stats.js';
+import { Stats } from './stats.js';
 import { summaryJson, summaryText } from './summary.js';
 import { StartError } from './transport.js';
 import { usageText } from './usage.js';
@@ -44,14 +44,15 @@ function tell(text: string): number {
 async function runWith(options: Options): Promise<number> {
   const stop = new AbortController();
   const log = openLog(options);
-  const output = openOutput(options, () => stop.abort());
-  const exporters = await openExporters(options, log);
+  const stats = new Stats();
+  const output = openOutput(options, () => stop.abort(), stats);
+  const exporters = await openExporters(options, log, stats);
   const sinks: FlowSink[] = [
     ...exporters,
     ...(output ? [output] : []),
     ...(options.debug ? [new FlowLog(log)] : []),
   ];
-  const pipeline = new Pipeline(pipelineOptions(options), sinks, log);
+  const pipeline = new Pipeline(pipelineOptions(options), sinks, log, stats);
   onSignals(stop);
   let isOutputBroken = false;
   try {
@@ -79,12 +80,13 @@ function openLog({ logLevel, logFormat }: Options): Log {
 }
 
 function pipelineOptions(options: Options) {
-  const { direction, noUncounted, maxStates, ifmap } = options;
+  const { direction, noUncounted, maxStates, ifmap, natEvents } = options;
   return {
     direction,
     noUncounted,
     maxStates,
     ifmap,
+    natEvents,
     stateTimeout: options.stateTimeout * 1000,
     activeTimeout: options.activeTimeout * 1000,
   };

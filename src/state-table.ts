@@ -3,7 +3,7 @@
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
 import type { CompressedUpdateView } from '../protocol/pfsync.js';
-import { hasPorts, StateView } from '../protocol/pfsync-state.js';
+import { hasPorts, icmpType, ORIGINAL_DESTINATION, StateView } from '../protocol/pfsync-state.js';
 import type { CounterGain, Counters } from './counters.js';
 import { StateIndex } from './state-index.js';
 import {
@@ -39,6 +39,9 @@ const FIN_TO_COME = 1 << 4;
 const COUNTERS_USEFUL = 1 << 6;
 /** Earlier records have told a part of the volume. */
 const REPORTED = 1 << 7;
+
+/** The record's original destination port is the type of the ICMP message that opened the state. */
+const ICMP_TYPE = 1 << 8;
 
 /** TCPS_* of pf's peers. 10 is TIME_WAIT, where a reset leads without a FIN; 11 and 12 are pf's own, for synproxy. */
 const SYN_SENT = 2;
@@ -90,7 +93,7 @@ export class StateTable {
     rows.setWord(slot, ID_HIGH, state.idHigh);
     rows.setWord(slot, ID_LOW, state.idLow);
     rows.setWord(slot, CREATOR, creatorId);
-    rows.setWord(slot, FLAGS, 0);
+    rows.setWord(slot, FLAGS, icmpType(state) < 0 ? 0 : ICMP_TYPE);
     rows.setFloat(slot, START, Number.POSITIVE_INFINITY);
     rows.setFloat(slot, TRAFFIC, time);
     rows.setFloat(slot, SOURCE_ADVANCE, 0);
@@ -241,6 +244,13 @@ export class StateTable {
 
   read(slot: number, view: StateView): void {
     this.#rows.read(slot, view);
+  }
+
+  /** Type of the ICMP message that opened the state, or -1. */
+  icmpType(slot: number): number {
+    if ((this.#rows.word(slot, FLAGS) & ICMP_TYPE) === 0) return -1;
+    this.#rows.read(slot, this.#view);
+    return this.#view.port(ORIGINAL_DESTINATION);
   }
 
   interfaceNumber(slot: number): number {

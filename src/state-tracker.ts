@@ -22,7 +22,7 @@ import type {
   StateAction,
   StateKeyView,
 } from '../protocol/pfsync.js';
-import { StateView } from '../protocol/pfsync-state.js';
+import { icmpType, StateView } from '../protocol/pfsync-state.js';
 import { CounterGain, type Counters, isZero, PrintedCounters } from './counters.js';
 import { type FlowMapper, isClosedTcp } from './flow.js';
 import type { InterfaceTable } from './interface.js';
@@ -38,6 +38,14 @@ export interface TrackerOptions {
   readonly activeTimeout: number;
 }
 
+/** Is told of states, where somebody wants to know. Times are milliseconds since the epoch; `since` is the state's creation. */
+export interface StateObserver {
+  /** A state that was not known: it may be older than the message. */
+  appeared(state: StateView, since: number, now: number): void;
+  /** The firewall let go of a state, or has started anew without it; not when it is only no longer followed. */
+  ended(state: StateView, since: number, now: number): void;
+}
+
 /** A bulk transfer whose end is never heard of ends by itself. Milliseconds. */
 const LONGEST_BULK = 300_000;
 
@@ -49,12 +57,20 @@ export class StateTracker implements PfsyncHandler {
   readonly #mapper: FlowMapper;
   readonly #stats: Stats;
   readonly #options: TrackerOptions;
+  readonly #observer: StateObserver | undefined;
   readonly #state = new StateView();
   readonly #gain = new CounterGain();
   readonly #printed = new PrintedCounters();
   #bulkUntil = 0;
 
-  constructor(interfaces: InterfaceTable, mapper: FlowMapper, stats: Stats, options: TrackerOptions) {
+  constructor(
+    interfaces: InterfaceTable,
+    mapper: FlowMapper,
+    stats: Stats,
+    options: TrackerOptions,
+    observer?: StateObserver,
+  ) {
+    this.#observer = observer;
     this.#interfaces = interfaces;
     this.#mapper = mapper;
     this.#stats = stats;
@@ -75,14 +91,16 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.records.delete++;
     const { table, time } = this;
     const { flow } = this.#mapper;
-    flow.start = time - state.age * 1000;
+    let since = time - state.age * 1000;
+    flow.start = since;
     const slot = table.size === 0 ? NO_SLOT : table.find(state.idHigh, state.idLow, state.creatorId);
     let counters: Counters = state;
     let wasReported = false;
     if (slot !== NO_SLOT) {
       if (table.isSameConnection(slot, state)) {
         wasReported = table.wasReported(slot);
-        flow.start = wasReported ? table.reportedUntil(slot) : Math.min(flow.start, table.start(slot));
+        since = Math.min(since, table.start(slot));
+        flow.start = wasReported ? table.reportedUntil(slot) : since;
         if (wasReported) {
           table.gain(slot, state, this.#gain);
           counters = this.#gain;
@@ -90,10 +108,11 @@ export class StateTracker implements PfsyncHandler {
         table.remove(slot);
       } else {
         const { start } = flow;
-        this.#end(slot, FORCED_END);
+        this.#deleted(slot, FORCED_END);
         flow.start = start;
       }
     }
+    this.#observer?.ended(state, since, time);
     flow.state = state;
     flow.interface = this.#interfaces.entry(
       this.#interfaces.number(state.view, state.at + state.layout.interfaceName),
@@ -101,6 +120,8 @@ export class StateTracker implements PfsyncHandler {
     flow.end = time;
     flow.observed = time;
     flow.counters = EXACT;
+    flow.isContinued = wasReported;
+    flow.icmpType = icmpType(state);
     flow.endReason = state.expire > 0 ? FORCED_END : isClosedTcp(state) ? END_OF_FLOW : IDLE_TIMEOUT;
     this.#mapper.ended(counters, wasReported);
   }
@@ -125,7 +146,7 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     this.table.read(slot, this.#state);
-    this.#end(slot, isClosedTcp(this.#state) ? END_OF_FLOW : IDLE_TIMEOUT);
+    this.#deleted(slot, isClosedTcp(this.#state) ? END_OF_FLOW : IDLE_TIMEOUT);
   }
 
   clear(clear: ClearView): void {
@@ -133,7 +154,7 @@ export class StateTracker implements PfsyncHandler {
     const name = this.#interfaces.number(clear.view, clear.interfaceNameAt);
     const everywhere = clear.view.getUint8(clear.interfaceNameAt) === 0;
     for (const slot of this.table.ofCreator(clear.creatorId)) {
-      if (everywhere || this.table.interfaceNumber(slot) === name) this.#end(slot, FORCED_END);
+      if (everywhere || this.table.interfaceNumber(slot) === name) this.#deleted(slot, FORCED_END);
     }
   }
 
@@ -195,10 +216,11 @@ export class StateTracker implements PfsyncHandler {
     let slot = table.find(state.idHigh, state.idLow, state.creatorId);
     if (slot !== NO_SLOT && !table.isSameConnection(slot, state)) {
       // The firewall has started anew and counts its ids from the beginning.
-      this.#end(slot, FORCED_END);
+      this.#deleted(slot, FORCED_END);
       slot = NO_SLOT;
     }
-    if (slot === NO_SLOT) {
+    const isNew = slot === NO_SLOT;
+    if (isNew) {
       if (table.size >= this.#options.maxStates) {
         this.#stats.states.evicted++;
         this.#end(table.oldest, LACK_OF_RESOURCES);
@@ -209,9 +231,20 @@ export class StateTracker implements PfsyncHandler {
       table.heard(slot, time, isTraffic);
     }
     table.learnAge(slot, time - state.age * 1000);
+    if (isNew) this.#observer?.appeared(state, table.start(slot), time);
     table.learnPeers(slot, state);
     const moved = table.learnCounters(slot, state, time, isUseful);
     if (moved && isUseful) this.#reportLongFlow(slot);
+  }
+
+  /** The firewall no longer has the state in `slot`. */
+  #deleted(slot: number, endReason: number): void {
+    const { table } = this;
+    if (this.#observer !== undefined) {
+      table.read(slot, this.#state);
+      this.#observer.ended(this.#state, table.start(slot), this.time);
+    }
+    this.#end(slot, endReason);
   }
 
   /** The state in `slot` is over, and all that is known of it is in the table. */
@@ -240,6 +273,8 @@ export class StateTracker implements PfsyncHandler {
     flow.interface = this.#interfaces.entry(table.interfaceNumber(slot));
     flow.start = table.reportedUntil(slot);
     flow.observed = this.time;
+    flow.isContinued = table.wasReported(slot);
+    flow.icmpType = table.icmpType(slot);
     flow.countersAge = Math.max(0, Math.round((this.time - table.lastCounted(slot)) / 1000));
     flow.endReason = endReason;
   }

@@ -101,6 +101,8 @@ export class ProvenanceCounts implements Record<(typeof PROVENANCE)[number], num
 export class Stats {
   packets = 0;
   pfsyncMessages = 0;
+  /** Packets that were there to be read and were not, or not to their end; octets as captured, link headers left out where known. */
+  readonly notRead = { packets: 0, octets: 0 };
   /** Records of actions that no pfsync we know of has. */
   unknownActions = 0;
   flows = 0;
