@@ -28,6 +28,7 @@ export class FlowMapper {
     const { flow } = this;
     const { states, skipped } = this.#stats;
     states.ended++;
+    this.#stats.halves.note(flow.state);
     const reason = this.#filter.reasonToSkip(flow.state, flow.counters);
     if (reason !== undefined) {
       skipped.add(reason);

@@ -1,6 +1,7 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
 import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-record.js';
 import type { RecordKind } from '../protocol/pfsync.js';
+import { HalfDetector } from './halves.js';
 
 const WORD = 2 ** 32;
 
@@ -109,6 +110,8 @@ export class Stats {
   readonly ignored = new IgnoredPackets();
   readonly records = new RecordCounts();
   readonly states = new StateCounts();
+  /** Forwarded connections, which have two states. */
+  readonly halves = new HalfDetector();
   /** Flows by where their counters come from. */
   readonly counters = new ProvenanceCounts();
   /** By reason: damaged packets, and states that ended without a flow. */

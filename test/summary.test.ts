@@ -47,6 +47,7 @@ const EXPORTERS: ExporterResult[] = [
     records: 1200,
     datagrams: 40,
     octets: 58560,
+    filtered: 3,
     unsupported: 12,
     clamped: 1,
     clippedTimes: 2,
@@ -59,6 +60,7 @@ const EXPORTERS: ExporterResult[] = [
     version: 10,
     records: 34,
     datagrams: 2,
+    filtered: 0,
     unsupported: 0,
     clamped: 0,
     clippedTimes: 0,
@@ -151,6 +153,7 @@ describe('the summary in JSON', () => {
         tdb: 0,
         unknownActions: 4,
       },
+      forwarded: { statesSampled: 0, pairs: 0 },
       skipped: { empty: 7, direction: 3 },
       flows: 5,
       counters: { exact: 2, partial: 1, tcpseq: 1, none: 1 },
@@ -186,7 +189,7 @@ const TEXT = [
   'flows                                     5  exact 2, partial 1, tcpseq 1, none 1',
   'octets           36,893,488,147,419,103,235',
   'packets counted       9,007,199,254,740,994',
-  'sent             1,200 records in 40 datagrams to udp://[2001:db8::1]:2055 (v5); unsupported 12, clamped 1, clipped times 2',
+  'sent             1,200 records in 40 datagrams to udp://[2001:db8::1]:2055 (v5); filtered 3, unsupported 12, clamped 1, clipped times 2',
   'sent             34 records in 2 datagrams to a "quoted" name (v10); lost records 30, lost datagrams 1, errors 1',
 ];
 
