@@ -142,9 +142,12 @@ export class MessageWriter {
       !this.#isRefreshing &&
       (Math.abs(now - this.#refreshed) >= refreshTime ||
         (refreshMessages > 0 && this.#messagesSinceRefresh >= refreshMessages));
-    const due = isDue
-      ? this.#templates
-      : this.#templates.filter((template) => template.announcements < FIRST_ANNOUNCEMENTS);
+    const { keepsTemplates = false } = this.#room;
+    const enough = keepsTemplates ? 1 : FIRST_ANNOUNCEMENTS;
+    const due =
+      isDue && !keepsTemplates
+        ? this.#templates
+        : this.#templates.filter((template) => template.announcements < enough);
     if (due.length > 0) this.#announce(due, now);
     if (isDue) this.#refresh(now);
   }

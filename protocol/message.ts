@@ -4,6 +4,8 @@ import type { FlowRecord } from './flow-record.js';
 export interface MessageRoom {
   /** Room for the message to come; its length is the longest message allowed. */
   readonly view: DataView;
+  /** What is announced once in it is known for good: templates are not repeated. */
+  readonly keepsTemplates?: boolean;
   /** Takes the first `length` octets of `view`, which hold `records` flow records; `view` is fresh room afterwards. */
   send(length: number, records: number): void;
 }

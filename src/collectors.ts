@@ -6,14 +6,35 @@ import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
+import { Distribution } from './distribution.js';
 import { exportCounts } from './export-counts.js';
 import { Exporter } from './exporter.js';
+import type { FlowSink } from './flow-sink.js';
 import type { Log } from './log.js';
 import type { Options } from './option-table.js';
 import { type CollectorSpec, optionsChoice } from './option-values.js';
 import { paceOf } from './pace.js';
 import type { Stats } from './stats.js';
+import type { Transport } from './transport.js';
+import { openTcp, policyOf } from './transport-tcp.js';
+import { openTls } from './transport-tls.js';
 import { openUdp } from './transport-udp.js';
+
+export interface Collectors {
+  /** What the flows are handed to: the exporters, or what shares the flows between them. */
+  readonly sinks: readonly FlowSink[];
+  readonly exporters: readonly Exporter[];
+}
+
+/** Opens the exporters, and what is asked for to share the flows between them. Throws a StartError. */
+export async function openSinks(options: Options, log: Log, stats: Stats): Promise<Collectors> {
+  const { balance, failover } = options;
+  const exporters = await openExporters(options, log, stats);
+  const [first, ...others] = exporters;
+  const isShared = others.length > 0 && (balance !== undefined || failover);
+  if (first === undefined || !isShared) return { sinks: exporters, exporters };
+  return { sinks: [new Distribution([first, ...others], { balance, failover })], exporters };
+}
 
 /** Resolves names and opens sockets. Throws a StartError. */
 export function openExporters(options: Options, log: Log, stats: Stats): Promise<Exporter[]> {
@@ -26,20 +47,26 @@ async function openExporter(
   log: Log,
   stats: Stats,
 ): Promise<Exporter> {
-  const { host, port, family, version = options.version } = spec;
-  const name = family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-  const rate = spec.rate ?? options.rate;
-  const transport = await openUdp({
-    endpoint: spec,
-    source: spec.source ?? options.source,
-    maxMessage: options.maxMessage,
-    // Live there is no limit unless one is asked for: a queue would only delay the loss.
-    pace: paceOf(options.reads.length > 0 ? rate : (rate ?? 0)),
-    log,
-    name,
-  });
+  const { host, port, family, protocol, version = options.version, direction = 'any' } = spec;
+  const endpoint = family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  const name = protocol === 'udp' ? endpoint : `${protocol}://${endpoint}`;
+  const transport = await openTransport(name, spec, options, log);
   const encoder = encoderOf(transport, version, { ...options, ...spec }, exportCounts(stats, transport.lost));
-  return new Exporter(encoder, transport, { name, version, estimate: options.estimate, log });
+  return new Exporter(encoder, transport, { name, version, estimate: options.estimate, direction, log });
+}
+
+function openTransport(name: string, spec: CollectorSpec, options: Options, log: Log): Promise<Transport> {
+  const { protocol, rate = options.rate, source = options.source } = spec;
+  const isConversion = options.reads.length > 0;
+  const common = { endpoint: spec, source, log, name };
+  if (protocol === 'udp') {
+    // Live there is no limit unless one is asked for: a queue would only delay the loss.
+    const pace = paceOf(isConversion ? rate : (rate ?? 0));
+    return openUdp({ ...common, maxMessage: options.maxMessage, pace });
+  }
+  const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
+  if (protocol === 'tcp') return openTcp(stream);
+  return openTls({ ...stream, files: options, serverName: options.tlsName });
 }
 
 type EncoderChoice = Pick<

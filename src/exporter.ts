@@ -1,8 +1,10 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
 import { type FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
 import type { FlowEncoder } from '../protocol/message.js';
-import type { FlowSink } from './flow-sink.js';
+import { INBOUND, OUTBOUND } from '../protocol/pfsync-state.js';
+import type { Outlet } from './distribution.js';
 import type { Log } from './log.js';
+import type { Direction } from './option-values.js';
 import type { ExporterResult } from './summary.js';
 import type { Transport } from './transport.js';
 
@@ -12,16 +14,21 @@ export interface ExporterOptions {
   readonly version: number;
   /** Tell TCP payload as the octets of two records, where the format has no elements of its own for it. */
   readonly estimate: boolean;
+  /** States of another direction are not for this collector. */
+  readonly direction: Direction;
   readonly log: Log;
 }
 
 const WORD = 2 ** 32;
 
-export class Exporter implements FlowSink {
+export class Exporter implements Outlet {
   readonly #options: ExporterOptions;
   readonly #encoder: FlowEncoder;
   readonly #transport: Transport;
   readonly #splitsEstimates: boolean;
+  /** 0 is any. */
+  readonly #direction: number;
+  #filtered = 0;
   #unsupported = 0;
   #clipped = 0;
   #clamped = 0;
@@ -31,6 +38,11 @@ export class Exporter implements FlowSink {
     this.#transport = transport;
     this.#options = options;
     this.#splitsEstimates = options.estimate && options.version !== 10;
+    this.#direction = { any: 0, in: INBOUND, out: OUTBOUND }[options.direction];
+  }
+
+  get isDown(): boolean {
+    return this.#transport.isDown;
   }
 
   get isCongested(): boolean {
@@ -38,12 +50,13 @@ export class Exporter implements FlowSink {
   }
 
   add(flow: FlowRecord): void {
-    if (flow.counters === TCPSEQ && this.#splitsEstimates) this.#addEstimate(flow);
+    if (!this.#isWanted(flow)) this.#filtered++;
+    else if (flow.counters === TCPSEQ && this.#splitsEstimates) this.#addEstimate(flow);
     else this.#encode(flow);
   }
 
   addNatEvent(event: FlowRecord): void {
-    this.#encoder.addNatEvent?.(event);
+    if (this.#isWanted(event)) this.#encoder.addNatEvent?.(event);
   }
 
   flush(now: number): void {
@@ -70,6 +83,7 @@ export class Exporter implements FlowSink {
       records: sent.records,
       datagrams: sent.messages,
       octets: sent.octets,
+      filtered: this.#filtered,
       unsupported: this.#unsupported,
       clamped: clampedCounters,
       clippedTimes,
@@ -77,6 +91,10 @@ export class Exporter implements FlowSink {
       lostDatagrams: lost.messages,
       errors,
     };
+  }
+
+  #isWanted(flow: FlowRecord): boolean {
+    return this.#direction === 0 || flow.state.direction === this.#direction;
   }
 
   #encode(flow: FlowRecord): void {

@@ -67,6 +67,15 @@ export interface OptionFields {
   readonly maxMessage?: number;
   /** Seconds that a datagram may wait to be filled. */
   readonly hold: number;
+  /** Undefined: every collector gets every flow. */
+  readonly balance?: 'hash' | 'round-robin';
+  readonly failover: boolean;
+  /** The longest pause in seconds between attempts to connect. */
+  readonly reconnect: number;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsName?: string;
   readonly relay?: Endpoint;
   readonly direction: Direction;
   readonly nat?: NatView;
@@ -162,6 +171,20 @@ export const OPTION_TABLE: Table = {
     help: 'longest UDP payload (default 1472 over IPv4, 1452 over IPv6)' },
   hold: { section: 'Export', name: 'hold', argument: 'seconds', initial: 1, standard: '1', read: seconds(0, 'off'),
     help: 'let a datagram wait this long to be filled' },
+  balance: { section: 'Export', name: 'balance', argument: 'hash|round-robin', initial: undefined, read: choice('hash', 'round-robin'),
+    help: 'share the states between the collectors, by their key or in turn' },
+  failover: { section: 'Export', name: 'failover', initial: false, read: yesOrNo,
+    help: 'send to the next collector while one is down' },
+  reconnect: { section: 'Export', name: 'reconnect', argument: 'seconds', initial: 60, standard: '60', read: seconds(0.1, 'refused'),
+    help: 'over TCP and TLS, the longest pause between attempts to connect' },
+  tlsCa: { section: 'Export', name: 'tls-ca', argument: 'file', initial: undefined, read: word,
+    help: "certificates that collectors' are signed with (default: the system's)" },
+  tlsCert: { section: 'Export', name: 'tls-cert', argument: 'file', initial: undefined, read: word,
+    help: 'certificate to show to collectors; needs --tls-key' },
+  tlsKey: { section: 'Export', name: 'tls-key', argument: 'file', initial: undefined, read: word,
+    help: 'private key of that certificate' },
+  tlsName: { section: 'Export', name: 'tls-name', argument: 'name', initial: undefined, read: word,
+    help: "name that collectors' certificates must have (default: the host of -n)" },
   relay: { section: 'Export', name: 'relay', argument: 'host:port', initial: undefined, read: endpoint,
     help: 'pass each pfsync message on to a --listen elsewhere' },
 

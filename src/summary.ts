@@ -12,6 +12,8 @@ export interface ExporterResult {
   readonly datagrams: number;
   /** Octets of the messages, where counted. */
   readonly octets?: number;
+  /** Flows of a direction that the collector is not sent. */
+  readonly filtered: number;
   /** Flows that the format has no room for: IPv6 in versions 1 and 5. */
   readonly unsupported: number;
   /** Counters and starts that the format cannot hold, set to the nearest that it can. */
@@ -41,6 +43,7 @@ export function summaryJson(stats: Stats, exporters: readonly ExporterResult[]):
     damaged: stats.damaged.toObject(),
     pfsyncRecords: { ...stats.records, unknownActions: stats.unknownActions },
     states: { ...stats.states },
+    forwarded: { statesSampled: stats.halves.states, pairs: stats.halves.pairs },
     skipped: stats.skipped.toObject(),
     flows: stats.flows,
     counters: { ...stats.counters },
@@ -78,14 +81,19 @@ export function summaryText(stats: Stats, exporters: readonly ExporterResult[]):
   const lines = rows.map(([name, count, text]) =>
     `${name.padEnd(16)} ${grouped(count).padStart(width)}  ${text}`.trimEnd(),
   );
-  return [...lines, ...exporters.map(exporterLine)].join('\n');
+  const advice = stats.halves.areMost && !('direction' in skipped.toObject()) ? [HALVES] : [];
+  return [...lines, ...exporters.map(exporterLine), ...advice].join('\n');
 }
 
+const HALVES =
+  'Most states are halves of a forwarded connection, in on one interface and out on another: -S in would keep one flow of each.';
+
 function exporterLine(result: ExporterResult): string {
-  const { collector, version, records, datagrams, unsupported, clamped, clippedTimes } = result;
+  const { collector, version, records, datagrams, filtered, unsupported, clamped, clippedTimes } = result;
   const { lostRecords, lostDatagrams, errors } = result;
   const sent = `${grouped(records)} records in ${grouped(datagrams)} datagrams`;
   const troubles = details([
+    ['filtered', filtered],
     ['unsupported', unsupported],
     ['clamped', clamped],
     ['clippedTimes', clippedTimes],

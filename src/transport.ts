@@ -6,6 +6,8 @@ export interface Transport extends MessageRoom {
   readonly sent: Delivered;
   readonly lost: Delivered;
   readonly errors: number;
+  /** True while the collector cannot be reached, as far as that is known. */
+  readonly isDown: boolean;
   /** True when the reader should pause until `drained` resolves. */
   readonly isCongested: boolean;
   drained(): Promise<void>;

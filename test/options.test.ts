@@ -39,6 +39,8 @@ describe('options', () => {
       templatePackets: 1000,
       domain: 42,
       hold: 1,
+      failover: false,
+      reconnect: 60,
       direction: 'any',
       ifmap: new Map(),
       activeTimeout: 0,
