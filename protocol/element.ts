@@ -42,6 +42,7 @@ export const ELEMENTS = {
   exportedFlowRecordTotalCount: { id: 42, length: 8 },
   flowDirection: { id: 61, length: 1 },
   interfaceName: { id: 82, length: VARIABLE_LENGTH },
+  interfaceDescription: { id: 83, length: VARIABLE_LENGTH },
   flowEndReason: { id: 136, length: 1 },
   exportingProcessId: { id: 144, length: 4 },
   flowId: { id: 148, length: 8 },

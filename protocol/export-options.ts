@@ -7,12 +7,12 @@ import type { NetworkInterface } from './flow-record.js';
 import type { MessageWriter } from './message-writer.js';
 import { Template } from './template.js';
 
-/** Where IPFIX and NetFlow v9 differ. */
+/** Where IPFIX and NetFlow v9 differ. Every scope has four octets. */
 export interface OptionsDialect {
   readonly interfaces: Template;
-  /** Octets of every name; 0: each has its own length. */
-  readonly nameLength: number;
   readonly sampling: Template;
+  /** The scope's value, where the domain is not it. */
+  readonly scope?: number;
   /** Writes the sampling record's fields behind its scope. */
   writeSampling(view: DataView, at: number): void;
 }
@@ -28,14 +28,28 @@ const SAMPLING_ID = 8193;
 /** Names come from packets: a sender that invents some must not fill every refresh. */
 const MOST_NAMES = 1024;
 
-const { interfaceName, ingressInterface, observationDomainId } = ELEMENTS;
+const SCOPE_LENGTH = 4;
+
+/** As pf has it: 15 characters and a NUL. */
+const NAME_LENGTH = 16;
+
+const { interfaceDescription, interfaceName, ingressInterface, observationDomainId } = ELEMENTS;
 const { samplingPacketInterval, samplingPacketSpace, samplingInterval, samplingAlgorithm } = ELEMENTS;
+
+/**
+ * The fields of an interface table as routers send it: nfdump looks for the number among the fields, not among the scopes,
+ * and for the description in place of the name, both of one length for all.
+ */
+const INTERFACE_FIELDS: readonly Field[] = [
+  ingressInterface,
+  { ...interfaceName, length: NAME_LENGTH },
+  { ...interfaceDescription, length: NAME_LENGTH },
+];
 
 /** RFC 7012; one packet of one is RFC 5477's way to say that nothing is sampled. */
 export function ipfixOptions(): OptionsDialect {
   return {
-    interfaces: new Template(INTERFACES_ID, [interfaceName], [ingressInterface]),
-    nameLength: 0,
+    interfaces: new Template(INTERFACES_ID, INTERFACE_FIELDS, [observationDomainId]),
     sampling: new Template(SAMPLING_ID, [samplingPacketInterval, samplingPacketSpace], [observationDomainId]),
     writeSampling(view, at) {
       view.setUint32(at, 1);
@@ -44,18 +58,15 @@ export function ipfixOptions(): OptionsDialect {
   };
 }
 
-/** RFC 3954, section 6.1: a scope's number is not an element's. */
-const SYSTEM_SCOPE: Field = { id: 1, length: 4 };
+/** RFC 3954, section 6.1: the System, which needs no value. */
+const SYSTEM_SCOPE: Field = { id: 1, length: SCOPE_LENGTH };
 const DETERMINISTIC = 1;
 
-/** Laid out as routers do: the interface's number is no scope. */
 export function netflow9Options(): OptionsDialect {
-  const nameLength = 16;
-  const name = { ...interfaceName, length: nameLength };
   return {
-    interfaces: new Template(INTERFACES_ID, [ingressInterface, name], [SYSTEM_SCOPE]),
-    nameLength,
+    interfaces: new Template(INTERFACES_ID, INTERFACE_FIELDS, [SYSTEM_SCOPE]),
     sampling: new Template(SAMPLING_ID, [samplingInterval, samplingAlgorithm], [SYSTEM_SCOPE]),
+    scope: 0,
     writeSampling(view, at) {
       view.setUint32(at, 1);
       view.setUint8(at + 4, DETERMINISTIC);
@@ -67,7 +78,7 @@ export class ExportOptions {
   readonly #writer: MessageWriter;
   readonly #dialect: OptionsDialect;
   readonly #choice: OptionsChoice;
-  readonly #domain: number;
+  readonly #scope: number;
   /** By index. */
   readonly #interfaces = new Map<number, NetworkInterface>();
   #last: NetworkInterface | undefined;
@@ -76,7 +87,7 @@ export class ExportOptions {
     this.#writer = writer;
     this.#dialect = dialect;
     this.#choice = choice;
-    this.#domain = domain;
+    this.#scope = dialect.scope ?? domain;
   }
 
   /** A record is about to name the interface. */
@@ -85,7 +96,7 @@ export class ExportOptions {
     this.#last = used;
     const isKnown = !this.#choice.names || used.index === 0 || this.#interfaces.has(used.index);
     if (isKnown || this.#interfaces.size >= MOST_NAMES) return;
-    // Opening a message may tell all names; this one is not among them yet.
+    // Making room may tell all names that are known; this one is not among them yet.
     this.#tellName(used, now);
     this.#interfaces.set(used.index, used);
   }
@@ -96,30 +107,27 @@ export class ExportOptions {
   }
 
   #tellName({ name, index }: NetworkInterface, now: number): void {
-    const { interfaces, nameLength } = this.#dialect;
-    const isFixed = nameLength > 0;
-    const length = isFixed ? 8 + nameLength : 5 + name.length;
-    let at = this.#writer.place(interfaces, length, now);
+    const at = this.#record(this.#dialect.interfaces, now);
     const { view } = this.#writer;
-    if (isFixed) {
-      view.setUint32(at, 0);
-      at += 4;
-    }
     view.setUint32(at, index);
-    at += 4;
-    if (!isFixed) view.setUint8(at++, name.length);
-    const room = isFixed ? nameLength : name.length;
-    for (let i = 0; i < room; i++) view.setUint8(at + i, i < name.length ? shown(name.charCodeAt(i)) : 0);
+    for (const copy of [at + 4, at + 4 + NAME_LENGTH]) {
+      for (let i = 0; i < NAME_LENGTH; i++) {
+        view.setUint8(copy + i, i < name.length ? shown(name.charCodeAt(i)) : 0);
+      }
+    }
   }
 
   #tellSampling(now: number): void {
-    const { sampling } = this.#dialect;
-    const [scope] = sampling.scopes;
-    const length = [...sampling.scopes, ...sampling.fields].reduce((sum, field) => sum + field.length, 0);
-    const at = this.#writer.place(sampling, length, now);
-    const { view } = this.#writer;
-    view.setUint32(at, scope === observationDomainId ? this.#domain : 0);
-    this.#dialect.writeSampling(view, at + 4);
+    const at = this.#record(this.#dialect.sampling, now);
+    this.#dialect.writeSampling(this.#writer.view, at);
+  }
+
+  /** Where the record's fields begin. */
+  #record(template: Template, now: number): number {
+    const length = template.fields.reduce((sum, field) => sum + field.length, SCOPE_LENGTH);
+    const at = this.#writer.place(template, length, now);
+    this.#writer.view.setUint32(at, this.#scope);
+    return at + SCOPE_LENGTH;
   }
 }
 
