@@ -45,8 +45,8 @@ const POST_NAT_KEYS: EndKeys = {
 
 const DIRECTIONS = { in: '","direction":"in","rule":', out: '","direction":"out","rule":' } as const;
 const ENDINGS = PROVENANCE.map((counters) => [
-  `,"counters":"${counters}","reply":false}}\n`,
-  `,"counters":"${counters}","reply":true}}\n`,
+  `,"counters":"${counters}","reply":false`,
+  `,"counters":"${counters}","reply":true`,
 ]);
 
 /** `nat` undefined or `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
@@ -70,7 +70,8 @@ export function jsonFormat(nat: NatView | undefined): FlowFormat {
       `","creatorId":"${hexWord(state.creatorId)}` +
       (state.direction === INBOUND ? DIRECTIONS.in : DIRECTIONS.out) +
       state.rule +
-      ENDINGS[flow.counters]![flow.reply]!
+      ENDINGS[flow.counters]![flow.reply]! +
+      (flow.counters === PARTIAL ? `,"countersAge":${flow.countersAge}}}\n` : '}}\n')
     );
   }
 

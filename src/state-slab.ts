@@ -112,7 +112,12 @@ export class StateRows {
 
   /** Octets that the slabs take. */
   get octets(): number {
-    return this.#allocated * ROWS * (4 * HOT_WORDS + RECORD_LENGTH);
+    return this.hotOctets + this.#allocated * ROWS * RECORD_LENGTH;
+  }
+
+  /** Octets of the hot rows among them. */
+  get hotOctets(): number {
+    return this.#allocated * ROWS * 4 * HOT_WORDS;
   }
 
   allocate(): number {

@@ -75,6 +75,11 @@ export class StateTable {
     return this.#index.octets + this.#rows.octets;
   }
 
+  /** Octets of the index and of what every message touches. */
+  get hotOctets(): number {
+    return this.#index.octets + this.#rows.hotOctets;
+  }
+
   /** The state not heard of for the longest time. */
   get oldest(): number {
     return this.#oldest;

@@ -41,7 +41,6 @@ function flowOf(sketch: Sketch): FlowRecord {
   view.setUint8(252, direction === 'in' ? 1 : 2);
   const flow = new FlowRecord();
   expect(flow.state.read(view, 0, STATE_V6)).to.equal(true);
-  flow.isTranslated = flow.state.isTranslated;
   flow.interface = { name: 'em0', index: 1 };
   flow.start = 1700000000373.457;
   flow.end = 1700000003623.458;

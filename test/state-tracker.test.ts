@@ -11,7 +11,13 @@ import { addsUp } from '../src/summary.js';
 import { expectedRecords } from './peer/expected-json.js';
 import { type Simulation, type SimulationOptions, simulate } from './peer/firewall.js';
 import { quoteLargeNumbers } from './peer/pfflowd.js';
-import { WIRE_VERSIONS } from './peer/pfsync-writer.js';
+import {
+  encodeCompressedDelete,
+  encodeMessage,
+  encodeState,
+  type SimState,
+  WIRE_VERSIONS,
+} from './peer/pfsync-writer.js';
 import type { TrueFlow } from './peer/truth.js';
 
 type Json = Record<string, unknown> & { pf: Record<string, unknown> };
@@ -37,9 +43,13 @@ class Converter {
 
   message(message: Buffer, timeMs: number): void {
     this.tracker.time = timeMs;
-    const view = new DataView(message.buffer, message.byteOffset, message.length);
-    expect(this.#reader.read(view, 0, message.length, message.length)).to.equal('whole');
+    expect(this.read(message)).to.equal('whole');
     this.tracker.expire();
+  }
+
+  read(message: Buffer): string {
+    const view = new DataView(message.buffer, message.byteOffset, message.length);
+    return this.#reader.read(view, 0, message.length, message.length);
   }
 
   all({ packets }: Simulation): this {
@@ -157,4 +167,194 @@ describe('state tracker', () => {
       );
     });
   }
+});
+
+const T0 = 1_700_000_000_000;
+
+function simState(n: number, more: Partial<SimState> = {}): SimState {
+  const end = (address: string, port: number) => ({ address, port });
+  return {
+    id: BigInt(n),
+    creatorId: 0xa1b2c3d4,
+    ifname: 'em0',
+    direction: 'in',
+    af: 4,
+    afAfter: 4,
+    proto: 17,
+    protoAfter: 17,
+    originalSource: end('192.0.2.1', 1000 + n),
+    originalDestination: end('198.51.100.1', 53),
+    translatedSource: end('192.0.2.1', 1000 + n),
+    translatedDestination: end('198.51.100.1', 53),
+    packets: [0n, 0n],
+    bytes: [0n, 0n],
+    creation: 0,
+    expire: 60,
+    timeout: 8,
+    rule: 1,
+    peers: [
+      { seqlo: 0, state: 2 },
+      { seqlo: 0, state: 2 },
+    ],
+    ...more,
+  };
+}
+
+const insertOf = (state: SimState) =>
+  encodeMessage('v6', [{ action: 'insert', records: [encodeState('v6', state)] }]);
+const updateOf = (state: SimState) =>
+  encodeMessage('v6', [{ action: 'update', records: [encodeState('v6', state)] }]);
+const deleteOf = (state: SimState) =>
+  encodeMessage('v6', [{ action: 'compressedDelete', records: [encodeCompressedDelete('v6', state)] }]);
+const fullDeleteOf = (state: SimState) =>
+  encodeMessage('v3', [{ action: 'delete', records: [encodeState('v3', state)] }]);
+
+function counted(packets: number, octets: number): Pick<SimState, 'packets' | 'bytes'> {
+  return { packets: [BigInt(packets), BigInt(packets)], bytes: [BigInt(octets), BigInt(octets)] };
+}
+
+function sumOf(flows: readonly Json[], key: string): bigint {
+  return flows.reduce((sum, flow) => sum + BigInt((flow[key] as string | number | undefined) ?? 0), 0n);
+}
+
+describe('limits of the state table', () => {
+  it('a full table gives up the state not heard of for the longest time, as lack of resources', () => {
+    const converter = new Converter({ maxStates: 3 });
+    for (const n of [1, 2, 3]) converter.message(insertOf(simState(n)), T0 + n);
+    converter.message(updateOf(simState(1)), T0 + 10);
+    converter.message(insertOf(simState(4)), T0 + 11);
+    expect(converter.stats.states.evicted).to.equal(1);
+    expect(converter.flows.map(({ pf, flowEndReason }) => [pf.stateId, flowEndReason])).to.deep.equal([
+      ['0000000000000002', 5],
+    ]);
+    expect(converter.tracker.table.size).to.equal(3);
+    expect(addsUp(converter.stats)).to.equal(true);
+  });
+
+  it('a state of which nothing is heard ends after the state timeout', () => {
+    const converter = new Converter({ stateTimeout: 60_000 });
+    converter.message(insertOf(simState(1)), T0);
+    converter.message(insertOf(simState(2)), T0 + 50_000);
+    expect(converter.flows.length).to.equal(0);
+    converter.message(insertOf(simState(3)), T0 + 62_000);
+    expect(converter.flows.map(({ pf, flowEndReason }) => [pf.stateId, flowEndReason])).to.deep.equal([
+      ['0000000000000001', 1],
+    ]);
+    expect(converter.stats.states.timedOut).to.equal(1);
+  });
+
+  it('grows and shrinks, and finds every key, over any order of inserts and deletes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), fc.boolean()), { maxLength: 2000 }),
+        (steps) => {
+          const converter = new Converter();
+          const open = new Set<number>();
+          let ended = 0;
+          for (const [n, isInsert] of steps) {
+            converter.message(isInsert ? insertOf(simState(n)) : deleteOf(simState(n)), T0);
+            if (isInsert) open.add(n);
+            else if (open.delete(n)) ended++;
+          }
+          expect(converter.tracker.table.size).to.equal(open.size);
+          expect(converter.stats.states.ended).to.equal(ended);
+          converter.tracker.flushOpen();
+          expect(converter.tracker.table.size).to.equal(0);
+          expect(converter.stats.states.ended).to.equal(ended + open.size);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('holds a million states in less than 100 octets each for index and hot rows, and gives the memory back', () => {
+    const converter = new Converter();
+    const state = simState(0);
+    const insert = insertOf(state);
+    const remove = deleteOf(state);
+    const idIn = { insert: insert.length - 264, remove: remove.length - 12 };
+    for (let n = 0; n < 1_000_000; n++) {
+      insert.writeUInt32BE(n, idIn.insert + 4);
+      converter.tracker.time = T0;
+      converter.read(insert);
+    }
+    const { table } = converter.tracker;
+    expect(table.size).to.equal(1_000_000);
+    expect(table.hotOctets / 1_000_000).to.be.lessThan(100);
+    const full = table.octets;
+    for (let n = 0; n < 1_000_000; n++) {
+      remove.writeUInt32BE(n, idIn.remove + 4);
+      converter.read(remove);
+    }
+    expect(table.size).to.equal(0);
+    expect(table.octets).to.be.lessThan(full / 50);
+  });
+});
+
+describe('long flows', () => {
+  it('are told at intervals, and their records add up to the final counters', () => {
+    const converter = new Converter({ activeTimeout: 60_000 });
+    const grown = (packets: number) => simState(1, counted(packets, packets * 100));
+    converter.message(insertOf(grown(1)), T0);
+    for (let second = 10; second <= 300; second += 10) {
+      converter.message(updateOf({ ...grown(second), creation: second }), T0 + second * 1000);
+    }
+    converter.message(fullDeleteOf({ ...grown(1000), creation: 310 }), T0 + 310_000);
+    const { flows, stats } = converter;
+    const reasons = flows.map(({ flowEndReason }) => flowEndReason);
+    expect(reasons.filter((reason) => reason === 2).length).to.equal(10);
+    expect(sumOf(flows, 'packetDeltaCount')).to.equal(2000n);
+    expect(sumOf(flows, 'octetDeltaCount')).to.equal(200_000n);
+    const forward = flows.filter(({ pf }) => pf.reply === false);
+    for (const [i, flow] of forward.entries()) {
+      const before = forward[i - 1];
+      expect(flow.flowStartMilliseconds).to.equal(before?.flowEndMilliseconds ?? T0);
+    }
+    expect(stats.states.ended).to.equal(1);
+    expect(stats.states.exported).to.equal(1);
+    expect(addsUp(stats)).to.equal(true);
+  });
+
+  it('whose counters stand still are not told again', () => {
+    const converter = new Converter({ activeTimeout: 60_000 });
+    const state = simState(1, counted(5, 500));
+    converter.message(insertOf(state), T0);
+    for (const minute of [2, 4, 6]) converter.message(updateOf(state), T0 + minute * 60_000);
+    expect(converter.flows.length).to.equal(0);
+    converter.message(deleteOf(state), T0 + 480_000);
+    expect(sumOf(converter.flows, 'packetDeltaCount')).to.equal(10n);
+  });
+});
+
+describe('counters from pfctl', () => {
+  const printed = (n: number, packets: number, age: number) => ({
+    idHigh: 0,
+    idLow: n,
+    creatorId: 0xa1b2c3d4 | 0,
+    age,
+    packets: Uint32Array.of(0, packets, 0, 0),
+    octets: Uint32Array.of(1, packets, 0, 0),
+  });
+
+  it('win over what pfsync told, and say how old they are', () => {
+    const converter = new Converter();
+    converter.message(insertOf(simState(1, counted(1, 60))), T0);
+    converter.tracker.time = T0 + 20_000;
+    expect(converter.tracker.told(printed(1, 77, 21))).to.equal(true);
+    converter.message(deleteOf(simState(1)), T0 + 27_000);
+    const [flow] = converter.flows;
+    expect(flow?.packetDeltaCount).to.equal(77);
+    expect(flow?.octetDeltaCount).to.equal(2 ** 32 + 77);
+    expect(flow?.pf.counters).to.equal('partial');
+    expect(flow?.pf.countersAge).to.equal(7);
+    // The counters moved, so traffic passed; and the state was older than its insert.
+    expect(flow?.flowEndMilliseconds).to.equal(T0 + 20_000);
+    expect(flow?.flowStartMilliseconds).to.equal(T0 - 1000);
+  });
+
+  it('of states that pfsync never named are left alone', () => {
+    const converter = new Converter();
+    expect(converter.tracker.told(printed(9, 1, 1))).to.equal(false);
+    expect(converter.tracker.table.size).to.equal(0);
+  });
 });
