@@ -1,33 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { EXACT, FlowRecord, type NatView, NONE, TCPSEQ } from '../protocol/flow-record.js';
+import { type NatView, NONE, TCPSEQ } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { STATE_V6, StateView } from '../protocol/pfsync-state.js';
 import { MOST_PARTS } from '../protocol/split.js';
-import { type CollectedFlow, Collector } from './peer/collector.js';
-import { encodeState, type SimEnd, type SimState } from './peer/pfsync-writer.js';
-
-const NOW = 1_700_000_000_500;
-const DAY = 86_400_000;
-
-class Room implements MessageRoom {
-  view: DataView;
-  readonly messages: Uint8Array[] = [];
-
-  constructor(length = 1472) {
-    this.view = new DataView(new ArrayBuffer(length));
-  }
-
-  send(length: number): void {
-    this.messages.push(new Uint8Array(this.view.buffer, 0, length));
-    // What an encoder leaves unwritten must show: fresh room is never zero.
-    this.view = new DataView(new Uint8Array(this.view.byteLength).fill(0xa5).buffer);
-  }
-}
+import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from './flow-sample.js';
+import type { CollectedFlow, Collector } from './peer/collector.js';
+import type { SimEnd } from './peer/pfsync-writer.js';
 
 type Format = 'v1' | 'v5' | 'v9' | 'ipfix' | 'pflow';
 
@@ -45,73 +27,6 @@ function encoderOf(format: Format, room: MessageRoom, settings: Settings = {}): 
   if (format === 'v5') return netflow5Encoder(room, nat, settings.domain ?? 42);
   if (format === 'v9') return netflow9Encoder(room, templates);
   return ipfixEncoder(room, format === 'pflow' ? 'pflow' : 'full', templates);
-}
-
-const STATE: SimState = {
-  id: 0x5f00000000000101n,
-  creatorId: 0xa1b2c3d4,
-  ifname: 'em1',
-  direction: 'out',
-  af: 4,
-  afAfter: 4,
-  proto: 6,
-  protoAfter: 6,
-  originalSource: { address: '192.168.1.50', port: 40000 },
-  originalDestination: { address: '203.0.113.5', port: 80 },
-  translatedSource: { address: '198.51.100.1', port: 61234 },
-  translatedDestination: { address: '203.0.113.5', port: 80 },
-  packets: [0n, 0n],
-  bytes: [0n, 0n],
-  creation: 0,
-  expire: 0,
-  timeout: 5,
-  rule: 1,
-  peers: [
-    { seqlo: 1, state: 9 },
-    { seqlo: 2, state: 9 },
-  ],
-};
-
-interface Sample {
-  readonly state?: Partial<SimState>;
-  readonly reply?: 0 | 1;
-  readonly octets?: bigint;
-  readonly packets?: bigint;
-  readonly start?: number;
-  readonly end?: number;
-  readonly observed?: number;
-  readonly counters?: number;
-  readonly initiatorOctets?: number;
-  readonly responderOctets?: number;
-}
-
-function flowOf(sample: Sample): FlowRecord {
-  const octets = encodeState('v6', { ...STATE, ...sample.state });
-  const state = new StateView();
-  state.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
-  const { octets: bytes = 1000n, packets = 10n } = sample;
-  return Object.assign(new FlowRecord(), {
-    state,
-    interface: { name: 'em1', index: 7 },
-    reply: sample.reply ?? 0,
-    start: sample.start ?? NOW - 61_000,
-    end: sample.end ?? NOW,
-    observed: sample.observed ?? NOW,
-    counters: sample.counters ?? EXACT,
-    isTranslated: state.isTranslated,
-    octetsHigh: Number(bytes >> 32n),
-    octetsLow: Number(bytes & 0xffffffffn),
-    packetsHigh: Number(packets >> 32n),
-    packetsLow: Number(packets & 0xffffffffn),
-    initiatorOctets: sample.initiatorOctets ?? 0,
-    responderOctets: sample.responderOctets ?? 0,
-  });
-}
-
-function collect(messages: readonly Uint8Array[]): Collector {
-  const collector = new Collector();
-  for (const message of messages) collector.decode(message);
-  return collector;
 }
 
 function exported(
