@@ -1,29 +1,35 @@
 /** Which ended states become flows. A state stays or goes with both of its records. */
 import { NONE } from '../protocol/flow-record.js';
 import { INBOUND, OUTBOUND, type StateView } from '../protocol/pfsync-state.js';
+import type { SelfFilter } from './self.js';
 
 export type Direction = 'any' | 'in' | 'out';
 
 /** Why a state gave no flow; the keys of `skipped` in the summary. */
-export type SkipReason = 'direction' | 'noPackets' | 'uncounted' | 'unreadable';
+export type SkipReason = 'direction' | 'noPackets' | 'self' | 'uncounted' | 'unreadable';
 
 export interface FilterOptions {
   readonly direction: Direction;
   /** Leave out states of unknown volume. */
   readonly noUncounted: boolean;
+  /** Knows the states of our own exports; without it they are kept. */
+  readonly self?: SelfFilter;
 }
 
 export class StateFilter {
   readonly #direction: number;
   readonly #noUncounted: boolean;
+  readonly #self: SelfFilter | undefined;
 
-  constructor({ direction, noUncounted }: FilterOptions) {
+  constructor({ direction, noUncounted, self }: FilterOptions) {
     this.#direction = direction === 'any' ? 0 : direction === 'in' ? INBOUND : OUTBOUND;
     this.#noUncounted = noUncounted;
+    this.#self = self;
   }
 
   reasonToSkip(state: StateView, provenance: number): SkipReason | undefined {
     if (this.#direction !== 0 && state.direction !== this.#direction) return 'direction';
+    if (this.#self?.matches(state)) return 'self';
     if (this.#noUncounted && provenance === NONE) return 'uncounted';
     return undefined;
   }

@@ -1,0 +1,90 @@
+/** States of the program's own exports: to or from the address and port of one of its collectors. */
+import { isIPv4 } from 'node:net';
+import {
+  ORIGINAL_DESTINATION,
+  ORIGINAL_SOURCE,
+  type StateView,
+  TRANSLATED_DESTINATION,
+  TRANSLATED_SOURCE,
+} from '../protocol/pfsync-state.js';
+
+const TCP = 6;
+const UDP = 17;
+
+/** The four words of an address, the first alone in IPv4. */
+interface End {
+  readonly family: 4 | 6;
+  readonly port: number;
+  readonly words: readonly number[];
+}
+
+export class SelfFilter {
+  readonly #ends: End[] = [];
+
+  /** An address literal. What is known already is not added again. */
+  add(address: string, port: number): void {
+    const plain = address.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
+    const family = isIPv4(plain) ? 4 : 6;
+    const words = family === 4 ? [wordOfIpv4(plain)] : wordsOfIpv6(plain);
+    const isKnown = this.#ends.some(
+      (end) => end.family === family && end.port === port && end.words.every((word, n) => word === words[n]),
+    );
+    if (!isKnown) this.#ends.push({ family, port, words });
+  }
+
+  matches(state: StateView): boolean {
+    const { family, translatedFamily } = state;
+    if (carriesExports(state.protocol)) {
+      if (this.#isOurs(state, ORIGINAL_DESTINATION, family)) return true;
+      if (this.#isOurs(state, ORIGINAL_SOURCE, family)) return true;
+    }
+    if (!carriesExports(state.translatedProtocol)) return false;
+    return (
+      this.#isOurs(state, TRANSLATED_DESTINATION, translatedFamily) ||
+      this.#isOurs(state, TRANSLATED_SOURCE, translatedFamily)
+    );
+  }
+
+  #isOurs(state: StateView, which: number, family: number): boolean {
+    const port = state.port(which);
+    for (const end of this.#ends) {
+      if (end.port === port && end.family === family && hasAddress(state, which, end.words)) return true;
+    }
+    return false;
+  }
+}
+
+function carriesExports(protocol: number): boolean {
+  return protocol === UDP || protocol === TCP;
+}
+
+function hasAddress(state: StateView, which: number, words: readonly number[]): boolean {
+  const at = state.addressAt(which);
+  for (let word = 0; word < words.length; word++) {
+    if (state.view.getInt32(at + 4 * word) !== words[word]) return false;
+  }
+  return true;
+}
+
+function wordOfIpv4(address: string): number {
+  return address.split('.').reduce((word, octet) => (word << 8) | Number(octet), 0);
+}
+
+/** RFC 4291, section 2.2: groups of 16 bits, `::` for as many zeros as are missing, an IPv4 address at the end. */
+function wordsOfIpv6(address: string): number[] {
+  const [head = '', tail] = address.split('::');
+  const before = groupsOf(head);
+  const after = tail === undefined ? [] : groupsOf(tail);
+  const zeros = new Array<number>(8 - before.length - after.length).fill(0);
+  const groups = [...before, ...zeros, ...after];
+  return [0, 2, 4, 6].map((n) => (groups[n]! << 16) | groups[n + 1]!);
+}
+
+function groupsOf(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [Number.parseInt(group, 16)];
+    const word = wordOfIpv4(group);
+    return [word >>> 16, word & 0xffff];
+  });
+}
