@@ -3,7 +3,8 @@ import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '
 import type { RecordKind } from '../protocol/pfsync.js';
 import { HalfDetector } from './halves.js';
 
-const WORD = 2 ** 32;
+/** Below 2^53, with room for one word more. */
+const ALMOST_INEXACT = 2 ** 52;
 
 /** Counts under names that are few and known to the program, for what is rare. */
 export class Tally {
@@ -31,25 +32,26 @@ export class Tally {
 /** The sum of unsigned 64-bit integers, exact. */
 export class ExactSum {
   #low = 0;
-  #middle = 0;
   #high = 0;
+  /** What the two have held before. */
+  #carried = 0n;
 
   /** The two words, unsigned. */
   add(high: number, low: number): void {
     this.#low += low;
-    this.#middle += high;
-    if (this.#low >= WORD) {
-      this.#low -= WORD;
-      this.#middle++;
-    }
-    if (this.#middle >= WORD) {
-      this.#middle -= WORD;
-      this.#high++;
-    }
+    this.#high += high;
+    // Two additions a call: a sum of words stays exact up to 2^53.
+    if (this.#low >= ALMOST_INEXACT || this.#high >= ALMOST_INEXACT) this.#carry();
   }
 
   get value(): bigint {
-    return (BigInt(this.#high) << 64n) + (BigInt(this.#middle) << 32n) + BigInt(this.#low);
+    return this.#carried + (BigInt(this.#high) << 32n) + BigInt(this.#low);
+  }
+
+  #carry(): void {
+    this.#carried = this.value;
+    this.#low = 0;
+    this.#high = 0;
   }
 }
 
@@ -92,6 +94,20 @@ export class StateCounts {
   timedOut = 0;
 }
 
+/** What the live sources counted. */
+export class SourceCounts {
+  /** Packets that the kernel had no room for, and those it had that tcpdump ended without reading. */
+  kernelDrops = 0;
+  unread = 0;
+  /** Times that capturing went on with a new tcpdump. */
+  restarts = 0;
+  /** Datagrams of senders that are not allowed, and those that came while too many were waiting. */
+  refused = 0;
+  overflows = 0;
+  pfctlRuns = 0;
+  pfctlFailures = 0;
+}
+
 export class ProvenanceCounts implements Record<(typeof PROVENANCE)[number], number> {
   exact = 0;
   partial = 0;
@@ -109,6 +125,7 @@ export class Stats {
   flows = 0;
   readonly ignored = new IgnoredPackets();
   readonly records = new RecordCounts();
+  readonly sources = new SourceCounts();
   readonly states = new StateCounts();
   /** Forwarded connections, which have two states. */
   readonly halves = new HalfDetector();

@@ -39,6 +39,7 @@ export function summaryJson(stats: Stats, exporters: readonly ExporterResult[]):
     packets: stats.packets,
     pfsyncMessages: stats.pfsyncMessages,
     versions: stats.versions,
+    sources: { ...stats.sources },
     ignored: { ...stats.ignored },
     damaged: stats.damaged.toObject(),
     pfsyncRecords: { ...stats.records, unknownActions: stats.unknownActions },
@@ -63,6 +64,7 @@ export function summaryText(stats: Stats, exporters: readonly ExporterResult[]):
   const versions = Object.entries(stats.versions).map(([version, count]) => `v${version} ${grouped(count)}`);
   const rows: [name: string, count: number | bigint, details: string][] = [
     ['packets', stats.packets, details(Object.entries(ignored))],
+    ...sourceRows(stats),
     ['pfsync messages', stats.pfsyncMessages, versions.join(', ')],
     ['damaged', stats.damaged.total, reasons(stats.damaged)],
     [
@@ -83,6 +85,13 @@ export function summaryText(stats: Stats, exporters: readonly ExporterResult[]):
   );
   const advice = stats.halves.areMost && !('direction' in skipped.toObject()) ? [HALVES] : [];
   return [...lines, ...exporters.map(exporterLine), ...advice].join('\n');
+}
+
+/** A conversion has none. */
+function sourceRows({ sources }: Stats): [string, number, string][] {
+  const { kernelDrops } = sources;
+  const text = details(Object.entries(sources));
+  return text === '' ? [] : [['kernel drops', kernelDrops, text]];
 }
 
 const HALVES =
