@@ -122,6 +122,8 @@ const LIVES: readonly [string, Omit<SimulationOptions, 'version'>][] = [
   ['bulk transfers and requests', { bulkTransfers: 2, requests: 3, firstSeqlo: 'isn' }],
   ['clears', { clears: 2, firstSeqlo: 'isn', noise: 5 }],
   ['a reboot', { reboots: 1, firstSeqlo: 'isn' }],
+  ['lost messages', { loss: 0.2, bulkTransfers: 1, requests: 2, firstSeqlo: 'isn' }],
+  ['resets', { resets: 0.5, firstSeqlo: 'isn' }],
   ['old and untold states', { older: 0.3, untold: 0.3, bulkTransfers: 1, firstSeqlo: 'isn' }],
 ];
 
@@ -140,7 +142,7 @@ describe('state tracker', () => {
               expect(stats.states.unknownUpdates).to.equal(simulation.expected.unknownUpdates);
               expect(tracker.table.size).to.equal(simulation.expected.ended.open);
             }),
-            { numRuns: 12 },
+            { numRuns: 20 },
           );
         });
       }
