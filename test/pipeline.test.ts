@@ -1,0 +1,166 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { ipfixEncoder } from '../protocol/ipfix.js';
+import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
+import { netflow1Encoder } from '../protocol/netflow1.js';
+import { netflow5Encoder } from '../protocol/netflow5.js';
+import { netflow9Encoder } from '../protocol/netflow9.js';
+import { CaptureOpenError, readCaptureStream } from '../src/capture-file.js';
+import type { FlowSink } from '../src/flow-sink.js';
+import { csvFormat } from '../src/format-csv.js';
+import { jsonFormat } from '../src/format-json.js';
+import { tableFormat } from '../src/format-table.js';
+import { Log } from '../src/log.js';
+import { Pipeline } from '../src/pipeline.js';
+import { addsUp } from '../src/summary.js';
+import { Collector } from './peer/collector.js';
+import { simulate } from './peer/firewall.js';
+import { writePcap } from './peer/pcap-writer.js';
+import { WIRE_VERSIONS } from './peer/pfsync-writer.js';
+
+const CAPTURES = fileURLToPath(new URL('../../captures/', import.meta.url));
+const FILES = readdirSync(CAPTURES)
+  .filter((name) => /\.pcap(ng)?$/.test(name))
+  .map((name) => readFileSync(`${CAPTURES}${name}`));
+
+const OPTIONS = {
+  direction: 'any',
+  noUncounted: false,
+  maxStates: 10_000,
+  stateTimeout: 0,
+  activeTimeout: 1000,
+  ifmap: new Map<string, number>(),
+} as const;
+
+const QUIET = new Log({
+  level: 'error',
+  format: 'text',
+  timestamps: false,
+  priorities: false,
+  stream: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  now: Date.now,
+});
+
+/** A collector behind an encoder, and the records it should have seen. */
+class Collecting implements FlowSink {
+  readonly isCongested = false;
+  readonly collector = new Collector();
+  records = 0;
+  readonly #encoder: FlowEncoder;
+
+  constructor(encoderIn: (room: MessageRoom) => FlowEncoder) {
+    const octets = new Uint8Array(1472);
+    const view = new DataView(octets.buffer);
+    this.#encoder = encoderIn({ view, send: (length) => this.collector.decode(octets.slice(0, length)) });
+  }
+
+  add(flow: Parameters<FlowSink['add']>[0]): void {
+    this.records += this.#encoder.add(flow);
+  }
+
+  flush(now: number): void {
+    this.#encoder.flush(now);
+  }
+
+  async drained(): Promise<void> {}
+
+  async close(now: number): Promise<void> {
+    this.#encoder.end(now);
+  }
+}
+
+function texts(): FlowSink {
+  const formats = [jsonFormat(undefined), csvFormat(undefined), tableFormat('translated')];
+  return {
+    isCongested: false,
+    add(flow) {
+      for (const format of formats) expect(format.flow(flow)).to.match(/^[\x20-\x7e]+\n$/);
+    },
+    flush() {},
+    async drained() {},
+    async close() {},
+  };
+}
+
+const TEMPLATES = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 100 } as const;
+
+function collectors(): Collecting[] {
+  return [
+    new Collecting((room) => netflow1Encoder(room, 'inside')),
+    new Collecting((room) => netflow5Encoder(room, 'inside', 42)),
+    new Collecting((room) => netflow9Encoder(room, TEMPLATES)),
+    new Collecting((room) => ipfixEncoder(room, 'full', TEMPLATES)),
+    new Collecting((room) => ipfixEncoder(room, 'pflow', TEMPLATES)),
+  ];
+}
+
+async function convert(octets: Uint8Array): Promise<{ pipeline: Pipeline; sinks: Collecting[] }> {
+  const sinks = collectors();
+  const pipeline = new Pipeline(OPTIONS, [...sinks, texts()], QUIET);
+  try {
+    await readCaptureStream(Readable.from([octets]), pipeline);
+  } catch (error) {
+    if (!(error instanceof CaptureOpenError)) throw error;
+  }
+  await pipeline.close('flush');
+  return { pipeline, sinks };
+}
+
+function expectSense({
+  pipeline: { stats },
+  sinks,
+}: {
+  pipeline: Pipeline;
+  sinks: readonly Collecting[];
+}): void {
+  expect(addsUp(stats)).to.equal(true);
+  for (const { collector, records } of sinks) {
+    expect(collector.errors).to.deep.equal([]);
+    expect(collector.flows.length).to.equal(records);
+  }
+}
+
+describe('pipeline', () => {
+  it('adds up, and every collector decodes what it is sent, for each capture', async () => {
+    for (const octets of FILES) expectSense(await convert(octets));
+  });
+
+  it('does so for captures with any octets changed, and for any cut', async () => {
+    // The largest counters make thousands of records each in versions 1 and 5: fewer captures, more changes.
+    const change = fc.tuple(fc.nat(), fc.nat(255));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...FILES),
+        fc.array(change, { minLength: 1, maxLength: 30 }),
+        fc.double({ min: 0.2, max: 1, noNaN: true }),
+        async (file, changes, share) => {
+          const octets = Uint8Array.from(file.subarray(0, Math.floor(file.length * share)));
+          for (const [at, value] of changes) octets[24 + (at % (octets.length - 24))] = value;
+          expectSense(await convert(octets));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('follows a stream in which every version speaks', async () => {
+    const lives = WIRE_VERSIONS.map((version, n) => simulate(n + 1, { version, states: 20, resets: 0 }));
+    const packets = lives.flatMap((life, n) =>
+      // Creators of their own: two firewalls never share one.
+      life.packets.map(({ timeMs, message }) => ({ timeMs: timeMs + n * 10_000_000, bytes: message })),
+    );
+    const joined = await convert(writePcap(packets, { linkType: 246 }));
+    expectSense(joined);
+    const { stats } = joined.pipeline;
+    expect(Object.keys(stats.versions)).to.deep.equal(['2', '3', '4', '5', '6']);
+    const ended = lives.reduce((sum, { expected }) => {
+      const { open: _open, ...ends } = expected.ended;
+      return sum + Object.values(ends).reduce((total, count) => total + count, 0);
+    }, 0);
+    const open = lives.reduce((sum, { expected }) => sum + expected.ended.open, 0);
+    expect(stats.states.ended).to.be.within(ended, ended + open);
+  });
+});
