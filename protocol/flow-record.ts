@@ -48,7 +48,6 @@ export class FlowRecord {
   counters: number = EXACT;
   /** Seconds between the moment the counters were told and the message that ended the flow; with PARTIAL only. */
   countersAge = 0;
-  isTranslated = false;
   /** Earlier records have told of the same state, up to `start`. */
   isContinued = false;
   /** Type of the ICMP message that opened the state; -1 where it is not known, or the protocol is another. */
@@ -62,6 +61,11 @@ export class FlowRecord {
   /** TCP payload of both directions; with TCPSEQ only, when the four counters above are 0. Integers below 2^53. */
   initiatorOctets = 0;
   responderOctets = 0;
+
+  /** Whether the views differ. Looked up when it is asked for: NetFlow v1 and v5 never do. */
+  get isTranslated(): boolean {
+    return this.state.isTranslated;
+  }
 
   /** The record's own direction at its interface: 0 ingress, 1 egress (flowDirection, 61). */
   get flowDirection(): 0 | 1 {

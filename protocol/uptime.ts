@@ -9,6 +9,12 @@ const REACH = 0xffff_ffff;
 /** Room for a header whose time is rounded up to a second. */
 const ROUNDING = 1000;
 
+/** Milliseconds since the epoch. */
+export interface TimeSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
 export class UptimeClock {
   /** Milliseconds since the epoch at which uptime is 0. */
   boot = 0;
@@ -27,17 +33,18 @@ export class UptimeClock {
     return now <= this.boot + REACH - ROUNDING;
   }
 
-  /** Uptime of a record's end; the header's time will not be before it. */
-  end(time: number): number {
-    if (time > this.#latest) this.#latest = Math.min(time, this.boot + REACH - ROUNDING);
-    return Math.min(Math.max(time - this.boot, 0), REACH);
-  }
-
-  /** Uptime of a record's start. */
-  start(time: number): number {
-    if (time >= this.boot) return Math.min(time - this.boot, REACH);
-    this.clipped++;
-    return 0;
+  /**
+   * Writes the uptimes of a start and an end, 8 octets. The header's time will not be before the end.
+   * It takes the record, not its times: a number beyond 32 bits costs an allocation wherever a call is not inlined.
+   */
+  write(to: DataView, at: number, { start, end }: TimeSpan): void {
+    const { boot } = this;
+    if (end > this.#latest) this.#latest = Math.min(end, boot + REACH - ROUNDING);
+    if (start < boot) this.clipped++;
+    const first = Math.min(Math.max(start - boot, 0), REACH);
+    const last = Math.min(Math.max(end - boot, 0), REACH);
+    to.setUint32(at, first);
+    to.setUint32(at + 4, last);
   }
 
   /** The time for the message's header: `now`, or the latest end in the message where the clock was set back. */

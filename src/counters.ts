@@ -12,12 +12,9 @@ export function isZero(counters: Counters): boolean {
   return !hasCounts(counters, 0) && !hasCounts(counters, 1);
 }
 
-export function hasPackets(counters: Counters, index: number): boolean {
-  return (counters.packetsLow(index) | counters.packetsHigh(index)) !== 0;
-}
-
-export function hasCounts(counters: Counters, index: number): boolean {
-  return hasPackets(counters, index) || (counters.octetsLow(index) | counters.octetsHigh(index)) !== 0;
+function hasCounts(counters: Counters, index: number): boolean {
+  const packets = counters.packetsLow(index) | counters.packetsHigh(index);
+  return (packets | counters.octetsLow(index) | counters.octetsHigh(index)) !== 0;
 }
 
 /** What counters have gained since they were last reported. Where they went back, nothing. */

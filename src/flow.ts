@@ -1,7 +1,7 @@
 /** From a state that ended to its flow records: one for each direction that had traffic. */
 import { EXACT, FlowRecord, NONE, TCPSEQ } from '../protocol/flow-record.js';
 import type { StateView } from '../protocol/pfsync-state.js';
-import { type Counters, hasCounts, hasPackets } from './counters.js';
+import type { Counters } from './counters.js';
 import type { StateFilter } from './filter.js';
 import type { Stats } from './stats.js';
 
@@ -47,20 +47,24 @@ export class FlowMapper {
 
   #emitBoth(counters: Counters, always: boolean): number {
     const { flow } = this;
-    flow.isTranslated = flow.state.isTranslated;
     if (flow.counters === TCPSEQ || flow.counters === NONE) {
       this.#emitUncounted();
       return 1;
     }
     let records = 0;
     for (let index = 0; index < 2; index++) {
-      const counts = flow.counters === EXACT ? hasPackets(counters, index) : hasCounts(counters, index);
-      if (!counts && !(always && index === 0)) continue;
+      const packetsHigh = counters.packetsHigh(index);
+      const packetsLow = counters.packetsLow(index);
+      const octetsHigh = counters.octetsHigh(index);
+      const octetsLow = counters.octetsLow(index);
+      const hasCounts =
+        (packetsLow | packetsHigh) !== 0 || (flow.counters !== EXACT && (octetsLow | octetsHigh) !== 0);
+      if (!hasCounts && !(always && index === 0)) continue;
       flow.reply = index as 0 | 1;
-      flow.packetsHigh = counters.packetsHigh(index);
-      flow.packetsLow = counters.packetsLow(index);
-      flow.octetsHigh = counters.octetsHigh(index);
-      flow.octetsLow = counters.octetsLow(index);
+      flow.packetsHigh = packetsHigh;
+      flow.packetsLow = packetsLow;
+      flow.octetsHigh = octetsHigh;
+      flow.octetsLow = octetsLow;
       this.#send();
       records++;
     }

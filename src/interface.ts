@@ -9,6 +9,9 @@ const NAME_LENGTH = 16;
 /** A floating state has this in place of a name: it belongs to no interface. */
 const ANY = 'all';
 
+/** Names met lately, found again by their words: a firewall has few interfaces. A power of two. */
+const RECENT = 64;
+
 /** Interns interface names as they stand in a state record, so that a name costs four comparisons a state. */
 export class InterfaceTable {
   /** Names beyond MOST_NAMES, and pairs of names whose derived index is the same. */
@@ -18,11 +21,8 @@ export class InterfaceTable {
   readonly #entries: NetworkInterface[] = [NO_INTERFACE];
   readonly #onCollision: (one: string, other: string, index: number) => void;
   readonly #names = new Map<number, string>();
-  #last = 0;
-  #word0 = 0;
-  #word1 = 0;
-  #word2 = 0;
-  #word3 = 0;
+  /** Four words of a name and its number, RECENT times. No name at all is number 0. */
+  readonly #recent = new Int32Array(RECENT * 5);
 
   constructor(
     map: ReadonlyMap<string, number>,
@@ -38,15 +38,19 @@ export class InterfaceTable {
     const word1 = view.getInt32(at + 4);
     const word2 = view.getInt32(at + 8);
     const word3 = view.getInt32(at + 12);
-    if (word0 === this.#word0 && word1 === this.#word1 && word2 === this.#word2 && word3 === this.#word3) {
-      return this.#last;
+    const recent = this.#recent;
+    const place = 5 * (Math.imul(word0 ^ word1 ^ word2 ^ word3, 0x9e3779b1) >>> 26);
+    if (
+      word0 === recent[place] &&
+      word1 === recent[place + 1] &&
+      word2 === recent[place + 2] &&
+      word3 === recent[place + 3]
+    ) {
+      return recent[place + 4]!;
     }
-    this.#last = this.#intern(nameAt(view, at));
-    this.#word0 = word0;
-    this.#word1 = word1;
-    this.#word2 = word2;
-    this.#word3 = word3;
-    return this.#last;
+    const number = this.#intern(nameAt(view, at));
+    recent.set([word0, word1, word2, word3, number], place);
+    return number;
   }
 
   entry(number: number): NetworkInterface {
