@@ -36,7 +36,7 @@ export interface IpfixOptions extends TemplateOptions {
 export function ipfixEncoder(room: MessageRoom, profile: IpfixProfile, options: IpfixOptions): FlowEncoder {
   if (profile === 'pflow') return new TemplateMessageEncoder(room, IPFIX, pflowProfile(), options);
   const { nat, announce, counts, biflow = false } = options;
-  const templates = fullProfile(TIMES, { postNat: nat === 'original', estimate: true, biflow });
+  const templates = fullProfile(TIMES, { postNat: nat === 'original', estimate: true, biflow, flowId: true });
   const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
   return new TemplateMessageEncoder(room, IPFIX, templates, options, {
     ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),

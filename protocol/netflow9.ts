@@ -31,6 +31,8 @@ export function netflow9Encoder(room: MessageRoom, options: TemplateOptions): Fl
     postNat: options.nat === 'original',
     estimate: false,
     biflow: false,
+    // 148 in v9 makes nfdump take a flow for an event of a Cisco firewall, of unknown time.
+    flowId: false,
   });
   // The sequence counts datagrams: options disturb no collector's arithmetic, and are always told.
   const own = { dialect: netflow9Options(), choice: { names: true, sampling: true } };

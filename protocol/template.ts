@@ -214,6 +214,8 @@ const DESCRIPTION: Part = {
   },
 };
 
+const DESCRIPTION_LENGTH = lengthOf(DESCRIPTION);
+
 /** The same with the state's id. */
 const DESCRIPTION_ID: Part = {
   elements: [...DESCRIPTION.elements, 'flowId'],
@@ -223,8 +225,6 @@ const DESCRIPTION_ID: Part = {
     to.setInt32(at + DESCRIPTION_LENGTH + 4, flow.state.idLow);
   },
 };
-
-const DESCRIPTION_LENGTH = lengthOf(DESCRIPTION);
 
 /** For a TCP connection of which flags are known. */
 function withFlags(description: Part): Part {

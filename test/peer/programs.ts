@@ -30,6 +30,14 @@ export interface ReportedFlow {
   /** Milliseconds since the epoch. */
   readonly startMs?: number;
   readonly endMs?: number;
+  /** tcpControlBits in decimal (nfacctd), or a letter for each bit (nfdump). */
+  readonly tcpFlags?: string;
+  /** FLOW or EVENT, as nfdump takes the record. */
+  readonly kind?: string;
+  /** The event's name as nfdump has it. */
+  readonly natEvent?: string;
+  /** What a biflow's other direction counted (nfdump). */
+  readonly reverseOctets?: bigint;
 }
 
 export interface Report {
@@ -44,6 +52,11 @@ export interface NfcapdReport extends Report {
   readonly packets: bigint;
   readonly octets: bigint;
   readonly badPackets: number;
+  /** The names that nfdump knows of the interfaces of the flows. */
+  readonly interfaceNames: readonly string[];
+  /** The time that the stored file covers, in seconds since the epoch. */
+  readonly firstSecond: number;
+  readonly lastSecond: number;
   /** What its log says about datagrams it did not like. */
   readonly complaints: readonly string[];
 }
@@ -85,8 +98,11 @@ export function itWith(names: readonly ProgramName[], claim: string, test: () =>
   });
 }
 
-/** nfcapd stores, nfdump reads back. */
-export async function startNfcapd(host: Loopback): Promise<Listening<NfcapdReport>> {
+/** nfcapd stores, nfdump reads back; `totals` leaves the reading out, for millions of flows. */
+export async function startNfcapd(
+  host: Loopback,
+  what: 'flows' | 'totals' = 'flows',
+): Promise<Listening<NfcapdReport>> {
   const folder = await mkdtemp(join(tmpdir(), 'nfcapd-'));
   const started = await startListener(host, 'nfcapd', (port) => {
     const family = host === '::1' ? '-6' : '-4';
@@ -97,8 +113,20 @@ export async function startNfcapd(host: Loopback): Promise<Listening<NfcapdRepor
     stop: async () => {
       try {
         const log = await stopListener(started, 'SIGTERM');
+        if (what === 'totals') {
+          const none = { interfaceNames: [], firstSecond: 0, lastSecond: 0, flows: [] };
+          return { ...readNfcapdLog(log), ...none, log };
+        }
         const { stdout } = await runProgram('nfdump', ['-R', folder, '-o', 'json', '-N']);
-        return { ...readNfcapdLog(log), flows: readNfdump(stdout), log };
+        const names = await runProgram('nfdump', ['-R', folder, '-o', 'fmt:%inam,%onam', '-N', '-q']);
+        const window = await runProgram('nfdump', ['-R', folder, '-I']);
+        return {
+          ...readNfcapdLog(log),
+          ...readWindow(window.stdout),
+          interfaceNames: readNames(names.stdout),
+          flows: readNfdump(stdout),
+          log,
+        };
       } finally {
         await rm(folder, { recursive: true });
       }
@@ -354,7 +382,19 @@ async function socketState(
   return undefined;
 }
 
-function readNfcapdLog(log: string): Omit<NfcapdReport, 'flows' | 'log'> {
+function readNames(text: string): string[] {
+  const names = text.split(/[,\n]/).map((name) => name.trim());
+  return [...new Set(names)].filter((name) => name !== '').sort();
+}
+
+function readWindow(text: string): { readonly firstSecond: number; readonly lastSecond: number } {
+  const second = (name: string) => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1]);
+  return { firstSecond: second('First'), lastSecond: second('Last') };
+}
+
+type NfcapdTotals = Omit<NfcapdReport, 'flows' | 'log' | 'interfaceNames' | 'firstSecond' | 'lastSecond'>;
+
+function readNfcapdLog(log: string): NfcapdTotals {
   const totals =
     /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/.exec(log);
   if (totals === null) throw new Error(`nfcapd gives no totals: ${log}`);
@@ -388,6 +428,10 @@ interface NfdumpFlow {
   /** nfdump prints these two as text. */
   readonly src_xlt_port?: string;
   readonly dst_xlt_port?: string;
+  readonly type?: string;
+  readonly tcp_flags?: string;
+  readonly nat_event?: string;
+  readonly out_bytes?: number | string;
 }
 
 function readNfdump(text: string): ReportedFlow[] {
@@ -410,6 +454,10 @@ function readNfdump(text: string): ReportedFlow[] {
       'postNatDestinationPort',
       flow.dst_xlt_port === undefined ? undefined : Number(flow.dst_xlt_port),
     ),
+    ...known('kind', flow.type),
+    ...known('tcpFlags', flow.tcp_flags),
+    ...known('natEvent', flow.nat_event),
+    ...known('reverseOctets', flow.out_bytes === undefined ? undefined : BigInt(flow.out_bytes)),
   }));
 }
 
@@ -430,7 +478,7 @@ function nfacctdConfiguration(host: Loopback, port: number, table: string): stri
     'plugin_pipe_size: 67108864',
     'plugin_buffer_size: 65536',
     `imt_path: ${table}`,
-    'aggregate: src_host,dst_host,src_port,dst_port,proto,post_nat_src_host,post_nat_dst_host,post_nat_src_port,post_nat_dst_port',
+    'aggregate: src_host,dst_host,src_port,dst_port,proto,post_nat_src_host,post_nat_dst_host,post_nat_src_port,post_nat_dst_port,tcpflags',
     '',
   ].join('\n');
 }
@@ -494,6 +542,7 @@ function readNfacctd(text: string): ReportedFlow[] {
       ...known('postNatDestination', at('POST_NAT_DST_IP') || undefined),
       ...known('postNatSourcePort', Number(at('POST_NAT_SRC_PORT')) || undefined),
       ...known('postNatDestinationPort', Number(at('POST_NAT_DST_PORT')) || undefined),
+      ...known('tcpFlags', at('TCP_FLAGS') || undefined),
     };
   });
 }
