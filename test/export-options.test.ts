@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ExportCounts } from '../protocol/export-statistics.js';
@@ -14,7 +15,8 @@ import { NatEvents } from '../src/nat-events.js';
 import { StateTracker } from '../src/state-tracker.js';
 import { Stats } from '../src/stats.js';
 import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from './flow-sample.js';
-import type { CollectedFlow, Collector } from './peer/collector.js';
+import { type CollectedFlow, Collector } from './peer/collector.js';
+import { run } from './peer/pfflowd.js';
 import {
   encodeClear,
   encodeCompressedDelete,
@@ -22,6 +24,7 @@ import {
   encodeState,
   type SimState,
 } from './peer/pfsync-writer.js';
+import { UdpCollector } from './peer/udp-collector.js';
 
 const ALL = { names: true, sampling: true };
 const COUNTS: ExportCounts = {
@@ -641,4 +644,61 @@ describe('exporters kept running', () => {
       );
     });
   }
+});
+
+describe('options, statistics and events on the command line', function () {
+  this.timeout(20_000);
+
+  const capture = fileURLToPath(new URL('../../captures/v4_dlt18.pcap', import.meta.url));
+
+  async function fileOf(...args: string[]): Promise<Buffer> {
+    const { status, stdout } = await run(['-r', capture, '--format', 'ipfix', ...args]);
+    expect(status).to.equal(0);
+    return stdout;
+  }
+
+  function read(file: Buffer): Collector {
+    const collector = new Collector();
+    collector.decodeStream(file);
+    expect(collector.errors).to.deep.equal([]);
+    return collector;
+  }
+
+  it('an IPFIX file ends with its statistics, unless they are not wanted', async () => {
+    const { messages, flows } = read(await fileOf());
+    expect(messages.at(-1)?.domain).to.equal(0);
+    expect(messages.at(-1)?.options[0]?.fields.get('42')).to.equal(BigInt(flows.length));
+    expect(read(await fileOf('--no-export-stats')).messages.every(({ domain }) => domain === 42)).to.equal(
+      true,
+    );
+  });
+
+  it('the same capture and options give the same octets', async () => {
+    const args = ['--options', 'names,sampling', '--nat-events', '--biflow'];
+    expect((await fileOf(...args)).equals(await fileOf(...args))).to.equal(true);
+  });
+
+  it('what is asked for is there, and nothing else', async () => {
+    const has = ({ flows, options }: Collector, key: string) =>
+      [...flows, ...options].some(({ fields }) => fields.has(key));
+    const opted = { names: '82', sampling: '305', events: '230', reverse: 'e29305:1' };
+    const plain = read(await fileOf());
+    for (const [name, key] of Object.entries(opted)) expect(has(plain, key), name).to.equal(false);
+    const all = read(await fileOf('--options', 'names,sampling', '--nat-events', '--biflow'));
+    for (const [name, key] of Object.entries(opted)) expect(has(all, key), name).to.equal(true);
+  });
+
+  it('a collector gets them over UDP, and the program counts its flows alone', async () => {
+    const collector = await UdpCollector.listen('127.0.0.1');
+    try {
+      const { summary } = await run(['-r', capture, '-v10', '-n', collector.endpoint, '--options', 'names']);
+      await collector.received(summary!.datagrams);
+      expect(collector.collector.errors).to.deep.equal([]);
+      expect(collector.collector.flows.length).to.equal(summary!.records);
+      expect(collector.collector.options.some(({ domain }) => domain === 0)).to.equal(true);
+      expect(collector.collector.options.some(({ fields }) => fields.get('82') === 'em1')).to.equal(true);
+    } finally {
+      await collector.close();
+    }
+  });
 });
