@@ -1,0 +1,151 @@
+/**
+ * The log of a program in the background: lines go to syslog through logger(1). It never blocks: when logger is slow or
+ * gone, lines wait up to a bound, and the rest is counted.
+ */
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
+import { Writable } from 'node:stream';
+
+const LOGGER = ['logger', '-t', 'pfflowd', '-p', 'daemon.notice'] as const;
+
+/** Only util-linux reads a priority from the line, and only it cuts lines at 1 KiB unless told otherwise. */
+const UTIL_LINUX = ['--prio-prefix', '--size', '8192'] as const;
+
+/** Octets that wait for logger. */
+const MOST_WAITING = 256 * 1024;
+
+/** Milliseconds until a new start, doubling; the first again after a run of so long. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
+const GOOD_RUN = 10_000;
+
+/** Milliseconds that logger may take to end. */
+const PATIENCE = 2000;
+
+export interface ServiceLogOptions {
+  readonly command?: readonly string[];
+  /** Milliseconds that only go forward. */
+  readonly clock?: () => number;
+}
+
+/** logger(1) as this system has it, and whether it takes a syslog priority at the start of a line. */
+export function loggerCommand(program: string = LOGGER[0]): { command: string[]; hasPriorities: boolean } {
+  const { stdout } = spawnSync(program, ['--version'], {
+    encoding: 'latin1',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const hasPriorities = /util-linux/.test(stdout ?? '');
+  const command = [program, ...LOGGER.slice(1), ...(hasPriorities ? UTIL_LINUX : [])];
+  return { command, hasPriorities };
+}
+
+export class ServiceLog extends Writable {
+  /** Lines that logger was never given. */
+  dropped = 0;
+  readonly #command: readonly string[];
+  readonly #clock: () => number;
+  #child: ChildProcessByStdio<Writable, null, null> | undefined;
+  #waiting: Buffer[] = [];
+  #waitingOctets = 0;
+  #untold = 0;
+  #pause = FIRST_PAUSE;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+
+  constructor({
+    command = loggerCommand().command,
+    clock = () => performance.now(),
+  }: ServiceLogOptions = {}) {
+    super({ decodeStrings: true });
+    this.#command = command;
+    this.#clock = clock;
+    this.#start();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (chunk.length > 0) this.#add(withoutName(chunk));
+    done();
+  }
+
+  /** Resolves when logger has taken everything and ended, or took too long for it. */
+  override _final(done: () => void): void {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (child === undefined) {
+      done();
+      return;
+    }
+    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+    child.once('close', () => {
+      clearTimeout(timer);
+      done();
+    });
+    child.stdin.end();
+  }
+
+  #add(line: Buffer): void {
+    const stdin = this.#child?.stdin;
+    if (this.#waitingOctets + (stdin?.writableLength ?? 0) + line.length > MOST_WAITING) {
+      this.dropped++;
+      this.#untold++;
+      return;
+    }
+    if (stdin === undefined) {
+      this.#waiting.push(line);
+      this.#waitingOctets += line.length;
+      return;
+    }
+    this.#tellDropped(stdin);
+    stdin.write(line);
+  }
+
+  #tellDropped(stdin: Writable): void {
+    if (this.#untold > 0) stdin.write(`${this.#untold} lines of the log could not be written\n`);
+    this.#untold = 0;
+  }
+
+  #start(): void {
+    const [program, ...args] = this.#command;
+    const startedAt = this.#clock();
+    const child = spawn(program!, args, {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      // A signal to the terminal's process group is not for it.
+      detached: true,
+      cwd: '/',
+    });
+    child.stdin.on('error', () => {});
+    child.on('error', () => {
+      if (child.pid === undefined) this.#ended(startedAt);
+    });
+    child.once('exit', () => this.#ended(startedAt));
+    if (child.pid === undefined) return;
+    this.#child = child;
+    for (const line of this.#waiting) child.stdin.write(line);
+    this.#waiting = [];
+    this.#waitingOctets = 0;
+    this.#tellDropped(child.stdin);
+  }
+
+  #ended(startedAt: number): void {
+    const lived = this.#clock() - startedAt;
+    this.#child = undefined;
+    if (this.#isClosing) return;
+    if (lived >= GOOD_RUN) this.#pause = FIRST_PAUSE;
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
+    this.#timer = setTimeout(() => this.#start(), pause).unref();
+  }
+}
+
+/** syslog writes the program's name itself, from `-t`. */
+function withoutName(line: Buffer): Buffer {
+  return Buffer.from(line.toString().replace(/^(<\d>)?pfflowd: /, '$1'));
+}
+
+/** The last words of a process that a fault ends, which nobody would see on its standard error. */
+export function logFaults(command: readonly string[]): void {
+  process.on('uncaughtExceptionMonitor', (error) => {
+    const [program, ...args] = command;
+    spawnSync(program!, args, { input: `${error.stack ?? error}\n`, stdio: ['pipe', 'ignore', 'ignore'] });
+  });
+}

@@ -1,0 +1,35 @@
+/** What signals ask of a running program. */
+import { constants } from 'node:os';
+
+export interface SignalActions {
+  /** The first TERM or INT: read no more, send what is there, end. */
+  drain(): void;
+  /** The second one: end at once. */
+  leave(): void;
+  /** USR1, and INFO where it exists. */
+  statistics(): void;
+  /** HUP. Without it a hang-up ends the program, as is usual for one that stays on its terminal. */
+  reopen?(): void;
+}
+
+/** Listens until the answer is called. */
+export function onSignals(actions: SignalActions): () => void {
+  let isDraining = false;
+  const end = () => {
+    if (isDraining) actions.leave();
+    else actions.drain();
+    isDraining = true;
+  };
+  const { reopen } = actions;
+  const listeners: [NodeJS.Signals, () => void][] = [
+    ['SIGTERM', end],
+    ['SIGINT', end],
+    ['SIGUSR1', () => actions.statistics()],
+  ];
+  if ('SIGINFO' in constants.signals) listeners.push(['SIGINFO', () => actions.statistics()]);
+  if (reopen) listeners.push(['SIGHUP', () => reopen.call(actions)]);
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  return () => {
+    for (const [signal, listener] of listeners) process.off(signal, listener);
+  };
+}
