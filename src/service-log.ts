@@ -23,6 +23,8 @@ const PATIENCE = 2000;
 
 export interface ServiceLogOptions {
   readonly command?: readonly string[];
+  /** Who logger runs as when root starts it: it needs no rights either. */
+  readonly account?: { readonly uid: number; readonly gid: number } | undefined;
   /** Milliseconds that only go forward. */
   readonly clock?: () => number;
 }
@@ -42,6 +44,7 @@ export class ServiceLog extends Writable {
   /** Lines that logger was never given. */
   dropped = 0;
   readonly #command: readonly string[];
+  readonly #account: ServiceLogOptions['account'];
   readonly #clock: () => number;
   #child: ChildProcessByStdio<Writable, null, null> | undefined;
   #waiting: Buffer[] = [];
@@ -107,11 +110,15 @@ export class ServiceLog extends Writable {
   #start(): void {
     const [program, ...args] = this.#command;
     const startedAt = this.#clock();
+    // Once our own rights are gone, that is who we are anyway, and only root may say so.
+    const { uid, gid } = (process.getuid?.() === 0 && this.#account) || {};
     const child = spawn(program!, args, {
       stdio: ['pipe', 'ignore', 'ignore'],
       // A signal to the terminal's process group is not for it.
       detached: true,
       cwd: '/',
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
     });
     child.stdin.on('error', () => {});
     child.on('error', () => {

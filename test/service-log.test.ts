@@ -83,6 +83,18 @@ describe('ServiceLog', () => {
     expect(stream.dropped).to.equal(0);
   });
 
+  it('leaves logger no rights that are not needed, when root starts it', async function () {
+    if (process.getuid?.() !== 0) {
+      expect(process.env.CI, 'CI runs as root').to.equal(undefined);
+      this.skip();
+    }
+    chmodSync(directory, 0o755);
+    chmodSync(syslog, 0o666);
+    const stream = new ServiceLog({ command: logger('id >>"$0"'), account: { uid: 4711, gid: 4712 } });
+    await close(stream);
+    expect(content().trim()).to.match(/^uid=4711 gid=4712( groups=4712)?$/);
+  });
+
   it('does not wait for ever for a logger at the end', async () => {
     const stream = new ServiceLog({ command: logger('exec sleep 60') });
     stream.write('line\n');
