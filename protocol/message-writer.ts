@@ -109,6 +109,11 @@ export class MessageWriter {
     if (this.#isOpen) this.#close(now);
   }
 
+  /** Templates, and what is told with them, go with the next message. */
+  refresh(): void {
+    this.#refreshed = Number.NEGATIVE_INFINITY;
+  }
+
   /** A new transport session. */
   restart(): void {
     this.#sequence = 0;

@@ -23,6 +23,8 @@ export interface FlowEncoder {
   end(now: number): void;
   /** Writes a record that tells of a translation: `flow.natEvent` is its kind. Absent where the format has none. */
   addNatEvent?(flow: FlowRecord): void;
+  /** Announces everything again with the next message. Absent where a format announces nothing. */
+  refresh?(): void;
   /** A new transport session: sequence numbers and templates start again. */
   restart(): void;
   readonly losses: EncoderLosses;

@@ -87,6 +87,10 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     this.#statistics?.tell(now);
   }
 
+  refresh(): void {
+    this.#writer.refresh();
+  }
+
   restart(): void {
     this.#writer.restart();
     this.#statistics?.restart();

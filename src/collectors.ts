@@ -19,6 +19,7 @@ import type { Transport } from './transport.js';
 import { openTcp, policyOf } from './transport-tcp.js';
 import { openTls } from './transport-tls.js';
 import { openUdp } from './transport-udp.js';
+import { openUdpBatch } from './transport-udp-batch.js';
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -62,7 +63,12 @@ function openTransport(name: string, spec: CollectorSpec, options: Options, log:
   if (protocol === 'udp') {
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
-    return openUdp({ ...common, maxMessage: options.maxMessage, pace });
+    return openUdp({
+      ...common,
+      maxMessage: options.maxMessage,
+      pace,
+      follows: isConversion ? 'address' : 'name',
+    });
   }
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);

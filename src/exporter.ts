@@ -35,6 +35,7 @@ export class Exporter implements Outlet {
 
   constructor(encoder: FlowEncoder, transport: Transport, options: ExporterOptions) {
     this.#encoder = encoder;
+    transport.onTrouble = () => encoder.refresh?.();
     this.#transport = transport;
     this.#options = options;
     this.#splitsEstimates = options.estimate && options.version !== 10;

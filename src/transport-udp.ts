@@ -1,25 +1,30 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { Log } from './log.js';
 import type { Endpoint } from './option-values.js';
 import type { Pace } from './pace.js';
-import { Delivered, StartError, type Transport } from './transport.js';
+import { Delivered, StartError, type Transport, takeBack } from './transport.js';
 
 /** What fits an Ethernet frame of 1500 octets behind the IP and UDP headers. */
-const LARGEST = { 4: 1472, 6: 1452 } as const;
+export const LARGEST = { 4: 1472, 6: 1452 } as const;
 
 /** Datagrams that wait or are on their way when the reader is asked to pause, and when it may go on. */
 const MANY_WAITING = 256;
 const FEW_WAITING = 64;
 
-const SEND_BUFFER = 4 << 20;
+export const SEND_BUFFER = 4 << 20;
 
 /** So many datagrams refused (ICMP port unreachable) mean that nobody listens, for so many milliseconds after the last. */
 const MANY_REFUSALS = 3;
 const DOWN_TIME = 30_000;
 /** Refusals further apart do not belong together. */
 const REFUSALS_APART = 60_000;
+
+/** Milliseconds from one look-up of the name to the next, and the least of that after errors. */
+const LOOK_UP_INTERVAL = 300_000;
+const LOOK_UP_AFTER_ERROR = 10_000;
 
 export interface UdpOptions {
   readonly endpoint: Endpoint;
@@ -30,6 +35,16 @@ export interface UdpOptions {
   readonly log: Log;
   /** For messages: the collector as the operator named it. */
   readonly name: string;
+  /** Look the name up again, now and then and after errors: for a program that runs for months. */
+  readonly follows?: 'name' | 'address';
+  /** Milliseconds between two look-ups that errors cause. */
+  readonly lookUpAfterError?: number;
+  /** In place of the system's resolver. */
+  readonly resolve?: (host: string, family: number) => Promise<{ address: string; family: number }>;
+}
+
+function resolveName(host: string, family: number) {
+  return lookup(host, { family });
 }
 
 /** A datagram's memory, used again and again. */
@@ -55,13 +70,14 @@ class Datagram {
 
 /** Resolves the name and opens the socket. Throws a StartError. */
 export async function openUdp(options: UdpOptions): Promise<UdpTransport> {
-  const { endpoint, source, name } = options;
+  const { endpoint, source, name, resolve = resolveName } = options;
   const family = endpoint.family || (source === undefined ? 0 : source.includes(':') ? 6 : 4);
-  const found = await lookup(endpoint.host, { family }).catch((error: Error) => {
+  const found = await resolve(endpoint.host, family).catch((error: Error) => {
     throw new StartError(`-n ${name}: ${error.message}`);
   });
   const transport = new UdpTransport(options, found.family === 6 ? 6 : 4);
-  await transport.connect(found.address);
+  await transport.open(found.address);
+  if (options.follows === 'name') transport.follow();
   return transport;
 }
 
@@ -69,7 +85,10 @@ export class UdpTransport implements Transport {
   readonly sent = new Delivered();
   readonly lost = new Delivered();
   errors = 0;
+  /** Called when a datagram was lost, or the collector's address changed: whoever listens now may know nothing yet. */
+  onTrouble = (): void => {};
   readonly #options: UdpOptions;
+  readonly #family: 4 | 6;
   readonly #length: number;
   readonly #socket: Socket;
   readonly #free: Datagram[] = [];
@@ -79,21 +98,27 @@ export class UdpTransport implements Transport {
   #head = 0;
   #inFlight = 0;
   #isConnected = false;
+  #isConnecting = false;
+  #address = '';
+  #lookedUp = 0;
+  #lookUps: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waiters: (() => void)[] = [];
-  #refusals = 0;
-  #refused = Number.NEGATIVE_INFINITY;
+  #lastRecords = 0;
+  #lastOctets = 0;
+  readonly #refusals = new Refusals();
 
   constructor(options: UdpOptions, family: 4 | 6) {
     this.#options = options;
+    this.#family = family;
     this.#length = options.maxMessage ?? LARGEST[family];
     this.#filling = this.#newDatagram();
     this.#socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   }
 
   /** An address that cannot be reached is no reason not to start: what is sent there is counted as lost. */
-  async connect(address: string): Promise<void> {
-    const { endpoint, source, name } = this.#options;
+  async open(address: string): Promise<void> {
+    const { source } = this.#options;
     const socket = this.#socket;
     if (source !== undefined) {
       await once(socket, (done) => socket.bind({ address: source, exclusive: true }, done)).catch(
@@ -102,14 +127,13 @@ export class UdpTransport implements Transport {
         },
       );
     }
-    await once(socket, (done) => socket.connect(endpoint.port, address, done)).then(
-      () => {
-        this.#isConnected = true;
-        socket.setSendBufferSize(SEND_BUFFER);
-      },
-      (error: Error) => this.#options.log.warn(`${name}: ${error.message}`),
-    );
-    socket.on('error', (error) => this.#failed(error));
+    await this.#connect(address);
+    socket.on('error', (error) => this.#refusedLater(error));
+  }
+
+  /** From now on the name's address is looked up again, every five minutes and after errors. */
+  follow(): void {
+    this.#lookUps = setInterval(() => this.#lookUpAgain(), LOOK_UP_INTERVAL).unref();
   }
 
   get view(): DataView {
@@ -122,7 +146,7 @@ export class UdpTransport implements Transport {
 
   get isDown(): boolean {
     if (!this.#isConnected) return true;
-    return this.#refusals >= MANY_REFUSALS && performance.now() - this.#refused < DOWN_TIME;
+    return this.#refusals.areMany(performance.now());
   }
 
   get #waiting(): number {
@@ -143,7 +167,10 @@ export class UdpTransport implements Transport {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#lookUps);
     await this.#until(0);
+    // A refusal of the last datagram by this machine is here by now.
+    for (let turn = 0; turn < 2; turn++) await setImmediate();
     this.#socket.close();
   }
 
@@ -157,9 +184,44 @@ export class UdpTransport implements Transport {
     });
   }
 
+  async #connect(address: string): Promise<void> {
+    const { endpoint, name, log } = this.#options;
+    const socket = this.#socket;
+    this.#lookedUp = performance.now();
+    this.#isConnecting = true;
+    try {
+      if (this.#isConnected) socket.disconnect();
+      this.#isConnected = false;
+      await once(socket, (done) => socket.connect(endpoint.port, address, done));
+      this.#isConnected = true;
+      this.#address = address;
+      socket.setSendBufferSize(SEND_BUFFER);
+    } catch (error) {
+      log.limited(`send ${name}`, `${name}: ${(error as Error).message}`);
+    }
+    this.#isConnecting = false;
+    this.#pump();
+  }
+
+  async #lookUpAgain(): Promise<void> {
+    const { endpoint, name, log, resolve = resolveName } = this.#options;
+    if (this.#isConnecting) return;
+    this.#lookedUp = performance.now();
+    try {
+      const { address } = await resolve(endpoint.host, this.#family);
+      if (this.#isConnected && address === this.#address) return;
+      if (address !== this.#address) log.info(`${name}: its address is ${address} now`);
+      await this.#connect(address);
+      this.onTrouble();
+    } catch (error) {
+      log.limited(`look up ${name}`, `${name}: ${(error as Error).message}`);
+    }
+  }
+
   /** Sends as much of the queue as the pace allows; the rest a millisecond later. */
   #pump(): void {
     this.#timer = undefined;
+    if (this.#isConnecting) return;
     const { pace } = this.#options;
     while (this.#head < this.#queue.length) {
       if (!pace.allows(performance.now())) {
@@ -190,6 +252,8 @@ export class UdpTransport implements Transport {
     const octets = datagram.octets.length;
     if (error === null) {
       this.sent.add(records, octets);
+      this.#lastRecords = records;
+      this.#lastOctets = octets;
     } else {
       this.lost.add(records, octets);
       this.#failed(error);
@@ -202,16 +266,37 @@ export class UdpTransport implements Transport {
     }
   }
 
-  #failed(error: NodeJS.ErrnoException): void {
-    this.errors++;
-    if (error.code === 'ECONNREFUSED') this.#countRefusal(performance.now());
-    const { name, log } = this.#options;
-    log.limited(`send ${name}`, `${name}: ${error.message}`);
+  /** A refusal that comes while nothing is being sent is of the datagram that was sent last. */
+  #refusedLater(error: NodeJS.ErrnoException): void {
+    if (this.#lastOctets > 0) takeBack(this.sent, this.lost, this.#lastRecords, this.#lastOctets);
+    this.#lastOctets = 0;
+    this.#failed(error);
   }
 
-  #countRefusal(now: number): void {
-    this.#refusals = now - this.#refused < REFUSALS_APART ? this.#refusals + 1 : 1;
-    this.#refused = now;
+  #failed(error: NodeJS.ErrnoException): void {
+    const { name, log, lookUpAfterError = LOOK_UP_AFTER_ERROR } = this.#options;
+    this.errors++;
+    log.limited(`send ${name}`, `${name}: ${error.message}`);
+    this.onTrouble();
+    const now = performance.now();
+    if (error.code === 'ECONNREFUSED') this.#countRefusal(now);
+    if (this.#lookUps !== undefined && now - this.#lookedUp > lookUpAfterError) void this.#lookUpAgain();
+  }
+}
+
+/** Datagrams that were refused, ECONNREFUSED. Times are milliseconds of any clock. */
+export class Refusals {
+  #refusals = 0;
+  #latest = Number.NEGATIVE_INFINITY;
+
+  count(now: number): void {
+    this.#refusals = now - this.#latest < REFUSALS_APART ? this.#refusals + 1 : 1;
+    this.#latest = now;
+  }
+
+  /** Whether nobody listens, as far as can be told. */
+  areMany(now: number): boolean {
+    return this.#refusals >= MANY_REFUSALS && now - this.#latest < DOWN_TIME;
   }
 }
 

@@ -2,6 +2,8 @@
 import type { MessageRoom } from '../protocol/message.js';
 
 export interface Transport extends MessageRoom {
+  /** Set by who encodes: called when what was announced may have to be announced again. */
+  onTrouble?: () => void;
   /** Messages and records handed to the network, and those that were not. */
   readonly sent: Delivered;
   readonly lost: Delivered;
@@ -25,6 +27,14 @@ export class Delivered {
     this.records += records;
     this.octets += octets;
   }
+}
+
+/** Moves the account of a message that did not arrive after all. */
+export function takeBack(from: Delivered, to: Delivered, records: number, octets: number): void {
+  from.messages--;
+  from.records -= records;
+  from.octets -= octets;
+  to.add(records, octets);
 }
 
 /** The program cannot start as it was told to. The message is one line. */
