@@ -50,6 +50,8 @@ export class FlowRecord {
   countersAge = 0;
   /** Earlier records have told of the same state, up to `start`. */
   isContinued = false;
+  /** pf has followed the responder's TCP sequence numbers: it does not under `sloppy`, nor before a packet of that end. */
+  hasResponderSequence = true;
   /** Type of the ICMP message that opened the state; -1 where it is not known, or the protocol is another. */
   icmpType = -1;
   /** The kind of event (230) where the record tells of a translation instead of traffic; 0: of traffic. */

@@ -1,7 +1,7 @@
 /**
  * tcpControlBits (6): which flags an end of a TCP connection is known to have sent, as the pf peers' states tell it.
  *
- * pf writes six of the states of tcp_fsm.h into a peer (`pf_tcp_track_full`, the same in every kernel):
+ * pf writes five of the states of tcp_fsm.h into a peer (`pf_tcp_track_full`, the same in every kernel):
  * SYN_SENT with the end's first packet, ESTABLISHED when the other end acknowledged that, CLOSING with the end's FIN,
  * FIN_WAIT_2 when the other end acknowledged the FIN, and TIME_WAIT into both peers with a RST of either. So a bit is set
  * only where a state cannot have come about without it:
@@ -10,6 +10,8 @@
  *   packet of an end for its SYN, as it is under `flags S/SA`, the default; under `flags any` it may not have been one.
  * - ACK: the other end's state is ESTABLISHED or FIN_WAIT_2.
  * - FIN: the end's own state is CLOSING or FIN_WAIT_2.
+ * - Under `sloppy` pf moves the responder's state on though it may see nothing of that end (`pf_tcp_track_sloppy`): without
+ *   sequence numbers of the responder only the initiator's own SYN and FIN are certain.
  * - RST is never set: TIME_WAIT does not tell which end sent it. PSH and URG leave no trace.
  *
  * A bit that is not set may have been seen all the same. 0 stands for a state that proves nothing: the element is then left out.
@@ -49,7 +51,8 @@ export function tcpControlBits(flow: FlowRecord, index: 0 | 1): number {
   const { state } = flow;
   if (state.protocol !== TCP || flow.isContinued) return 0;
   const { sourceState, destinationState } = state;
-  if (index === 1) return SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
   const sent = sourceState === TIME_WAIT ? SYN : SENT[sourceState]!;
+  if (!flow.hasResponderSequence) return index === 0 ? sent : 0;
+  if (index === 1) return SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
   return sent | ACKNOWLEDGED[destinationState]!;
 }

@@ -251,6 +251,11 @@ export class StateTable {
     this.#rows.read(slot, view);
   }
 
+  /** Whether the responder's TCP sequence numbers were ever told. */
+  hasResponderSequence(slot: number): boolean {
+    return (this.#rows.word(slot, FLAGS) & (SEQ_SEEN << 1)) !== 0;
+  }
+
   /** Type of the ICMP message that opened the state, or -1. */
   icmpType(slot: number): number {
     if ((this.#rows.word(slot, FLAGS) & ICMP_TYPE) === 0) return -1;

@@ -121,6 +121,7 @@ export class StateTracker implements PfsyncHandler {
     flow.observed = time;
     flow.counters = EXACT;
     flow.isContinued = wasReported;
+    flow.hasResponderSequence = state.destinationSeqlo !== 0;
     flow.icmpType = icmpType(state);
     flow.endReason = state.expire > 0 ? FORCED_END : isClosedTcp(state) ? END_OF_FLOW : IDLE_TIMEOUT;
     this.#mapper.ended(counters, wasReported);
@@ -274,6 +275,7 @@ export class StateTracker implements PfsyncHandler {
     flow.start = table.reportedUntil(slot);
     flow.observed = this.time;
     flow.isContinued = table.wasReported(slot);
+    flow.hasResponderSequence = table.hasResponderSequence(slot);
     flow.icmpType = table.icmpType(slot);
     flow.countersAge = Math.max(0, Math.round((this.time - table.lastCounted(slot)) / 1000));
     flow.endReason = endReason;

@@ -95,6 +95,32 @@ describe('tcpControlBits', () => {
     });
   }
 
+  it('tells of the initiator alone where pf did not follow the responder, as under sloppy', () => {
+    const samples = [4, 7, 9].flatMap((source) => [
+      { source, reply: 0 as const },
+      { source, reply: 1 as const },
+    ]);
+    const { flows } = exported(
+      samples.map(({ source, reply }) => ({
+        state: { peers: peers(source, 7) },
+        reply,
+        hasResponderSequence: false,
+      })),
+    );
+    const forward = [SYN, SYN | FIN, SYN | FIN].flatMap((bits) => [bits, undefined]);
+    expect(flows.map(({ fields }) => fields.get('6'))).to.deep.equal(forward);
+  });
+
+  it('follows from the states and numbers that the messages told, through the table', () => {
+    const numbers = (seqlo: number): SimState['peers'] => [
+      { seqlo: 1, state: 4 },
+      { seqlo, state: 4 },
+    ];
+    const states = [0, 2].map((seqlo, i) => ({ ...STATE, id: BigInt(i + 1), peers: numbers(seqlo) }));
+    const { flows } = trackedFlows(states, 'v6');
+    expect(flows.map(({ fields }) => fields.get('6'))).to.deep.equal([0x02, 0x12]);
+  });
+
   it('is absent in UDP, whose peers have states too, and in the later records of a long flow', () => {
     const udp = { proto: 17, protoAfter: 17, peers: peers(2, 2) };
     const { flows } = exported([{ state: udp }, { isContinued: true }]);

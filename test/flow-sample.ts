@@ -59,6 +59,7 @@ export interface Sample {
   readonly counters?: number;
   readonly initiatorOctets?: number;
   readonly responderOctets?: number;
+  readonly hasResponderSequence?: boolean;
   readonly isContinued?: boolean;
   readonly icmpType?: number;
   readonly natEvent?: number;
@@ -85,6 +86,7 @@ export function flowOf(sample: Sample): FlowRecord {
     packetsLow: Number(packets & 0xffffffffn),
     initiatorOctets: sample.initiatorOctets ?? 0,
     responderOctets: sample.responderOctets ?? 0,
+    hasResponderSequence: sample.hasResponderSequence ?? true,
     isContinued: sample.isContinued ?? false,
     icmpType: sample.icmpType ?? -1,
     natEvent: sample.natEvent ?? 0,
