@@ -54,12 +54,11 @@ export class ServiceLog extends Writable {
   #timer: NodeJS.Timeout | undefined;
   #isClosing = false;
 
-  constructor({
-    command = loggerCommand().command,
-    clock = () => performance.now(),
-  }: ServiceLogOptions = {}) {
+  constructor(options: ServiceLogOptions = {}) {
     super({ decodeStrings: true });
+    const { command = loggerCommand().command, account, clock = () => performance.now() } = options;
     this.#command = command;
+    this.#account = account;
     this.#clock = clock;
     this.#start();
   }
