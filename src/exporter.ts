@@ -14,6 +14,10 @@ export interface ExporterOptions {
   readonly version: number;
   /** Tell TCP payload as the octets of two records, where the format has no elements of its own for it. */
   readonly estimate: boolean;
+  /** Leave out flows whose volume the format has no place for. */
+  readonly noUncounted: boolean;
+  /** The profile of pflow(4): counters, and nothing else for volume. */
+  readonly isPflow: boolean;
   /** States of another direction are not for this collector. */
   readonly direction: Direction;
   readonly log: Log;
@@ -28,7 +32,9 @@ export class Exporter implements Outlet {
   readonly #splitsEstimates: boolean;
   /** 0 is any. */
   readonly #direction: number;
+  readonly #leavesOutEstimates: boolean;
   #filtered = 0;
+  #uncounted = 0;
   #unsupported = 0;
   #clipped = 0;
   #clamped = 0;
@@ -39,6 +45,8 @@ export class Exporter implements Outlet {
     this.#transport = transport;
     this.#options = options;
     this.#splitsEstimates = options.estimate && options.version !== 10;
+    const showsEstimates = this.#splitsEstimates || (options.version === 10 && !options.isPflow);
+    this.#leavesOutEstimates = options.noUncounted && !showsEstimates;
     this.#direction = { any: 0, in: INBOUND, out: OUTBOUND }[options.direction];
   }
 
@@ -52,6 +60,7 @@ export class Exporter implements Outlet {
 
   add(flow: FlowRecord): void {
     if (!this.#isWanted(flow)) this.#filtered++;
+    else if (flow.counters === TCPSEQ && this.#leavesOutEstimates) this.#uncounted++;
     else if (flow.counters === TCPSEQ && this.#splitsEstimates) this.#addEstimate(flow);
     else this.#encode(flow);
   }
@@ -85,6 +94,7 @@ export class Exporter implements Outlet {
       datagrams: sent.messages,
       octets: sent.octets,
       filtered: this.#filtered,
+      uncounted: this.#uncounted,
       unsupported: this.#unsupported,
       clamped: clampedCounters,
       clippedTimes,

@@ -14,6 +14,8 @@ export interface ExporterResult {
   readonly octets?: number;
   /** Flows of a direction that the collector is not sent. */
   readonly filtered: number;
+  /** Flows left out, as asked, because the format has no place for the volume that is known of them. */
+  readonly uncounted: number;
   /** Flows that the format has no room for: IPv6 in versions 1 and 5. */
   readonly unsupported: number;
   /** Counters and starts that the format cannot hold, set to the nearest that it can. */
@@ -98,11 +100,12 @@ const HALVES =
   'Most states are halves of a forwarded connection, in on one interface and out on another: -S in would keep one flow of each.';
 
 function exporterLine(result: ExporterResult): string {
-  const { collector, version, records, datagrams, filtered, unsupported, clamped, clippedTimes } = result;
-  const { lostRecords, lostDatagrams, errors } = result;
+  const { collector, version, records, datagrams, filtered, uncounted } = result;
+  const { unsupported, clamped, clippedTimes, lostRecords, lostDatagrams, errors } = result;
   const sent = `${grouped(records)} records in ${grouped(datagrams)} datagrams`;
   const troubles = details([
     ['filtered', filtered],
+    ['uncounted', uncounted],
     ['unsupported', unsupported],
     ['clamped', clamped],
     ['clippedTimes', clippedTimes],
