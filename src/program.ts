@@ -1,5 +1,6 @@
 /** One run of the program, from its command line to its exit status. */
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, readFileSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { openSinks } from './collectors.js';
 import { convert } from './conversion.js';
 import { type Background, goToBackground, takeBackground, withAbsolutePaths } from './daemon.js';
@@ -16,7 +17,7 @@ import { Pipeline } from './pipeline.js';
 import { dropPrivileges, type Privileges, planPrivileges } from './privilege.js';
 import { PrivilegedShells } from './privileged-shell.js';
 import { openRelay, type Relay } from './relay.js';
-import { loggerCommand, ServiceLog } from './service-log.js';
+import { logFaults, loggerCommand, ServiceLog } from './service-log.js';
 import { onSignals } from './signals.js';
 import { Stats } from './stats.js';
 import { summaryJson, summaryText } from './summary.js';
@@ -40,7 +41,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (options.showVersion) return tell(`pfflowd ${VERSION}\n`);
     if (options.checkConfig) return DONE;
     if (!options.foreground && background === undefined) return await goToBackground();
-    return await new Run(withAbsolutePaths(options, process.cwd()), argv, background).toItsEnd();
+    const directory = process.cwd();
+    return await new Run(withAbsolutePaths(options, directory), background, () =>
+      parseOptions(argv, (file) => readFileSync(resolve(directory, file), 'utf8')),
+    ).toItsEnd();
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof StartError)) throw error;
     writeSync(STANDARD_ERROR, `pfflowd: ${error.message}\n`);
@@ -55,30 +59,45 @@ function tell(text: string): number {
 
 class Run {
   readonly #options: Options;
-  readonly #argv: readonly string[];
   readonly #background: Background | undefined;
+  readonly #privileges: Privileges;
+  readonly #serviceLog: ServiceLog | undefined;
   readonly #log: Log;
+  readonly #readAgain: () => Options;
   readonly #stats = new Stats();
   readonly #stop = new AbortController();
   #exporters: readonly Exporter[] = [];
   #output: Output | undefined;
   #isOutputBroken = false;
 
-  constructor(options: Options, argv: readonly string[], background: Background | undefined) {
+  /** `readAgain` gives the options as the configuration file tells them later. Throws a StartError. */
+  constructor(options: Options, background: Background | undefined, readAgain: () => Options) {
     this.#options = options;
-    this.#argv = argv;
     this.#background = background;
-    this.#log = openLog(options, background !== undefined);
+    this.#readAgain = readAgain;
+    this.#privileges = planPrivileges(options, process.getuid?.() ?? -1);
+    const logger = background === undefined ? undefined : loggerCommand();
+    if (logger !== undefined) {
+      this.#serviceLog = new ServiceLog({ command: logger.command, account: this.#privileges.account });
+      logFaults(logger.command);
+    }
+    this.#log = new Log({
+      level: options.logLevel,
+      format: options.logFormat,
+      timestamps: false,
+      priorities: logger?.hasPriorities ?? isJournal(process.env, fstatSync(STANDARD_ERROR)),
+      stream: this.#serviceLog ?? process.stderr,
+      now: Date.now,
+    });
   }
 
   async toItsEnd(): Promise<number> {
     const options = this.#options;
-    const privileges = planPrivileges(options, process.getuid?.() ?? -1);
     const pidFile = this.#background === undefined ? options.pidFile : (options.pidFile ?? PID_FILE);
     const held = pidFile === undefined ? undefined : openPidFile(pidFile);
     const pipeline = await this.#open();
-    if (options.reads.length > 0) await this.#convert(pipeline, privileges);
-    else await this.#live(pipeline, privileges);
+    if (options.reads.length > 0) await this.#convert(pipeline);
+    else await this.#live(pipeline);
     await this.#finish(pipeline);
     held?.release();
     return this.#exitStatus();
@@ -100,25 +119,26 @@ class Run {
     return new Pipeline(await pipelineOptions(options, relay), sinks, log, this.#stats);
   }
 
-  async #convert(pipeline: Pipeline, privileges: Privileges): Promise<void> {
+  async #convert(pipeline: Pipeline): Promise<void> {
     this.#listenToSignals(pipeline, undefined);
-    this.#drop(privileges);
+    this.#drop();
     await this.#guarded(() => convert(this.#options, pipeline, this.#log, this.#stop.signal));
   }
 
-  async #live(pipeline: Pipeline, privileges: Privileges): Promise<void> {
-    const shells = privileges.account === undefined ? undefined : new PrivilegedShells();
+  async #live(pipeline: Pipeline): Promise<void> {
+    const shells = this.#privileges.account === undefined ? undefined : new PrivilegedShells();
     const sources = new LiveSources(this.#options, pipeline, this.#log, shells?.spawn);
     this.#listenToSignals(pipeline, sources);
     await sources.start();
-    this.#drop(privileges);
+    this.#drop();
     this.#background?.ready();
     const { signal } = this.#stop;
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
     await this.#guarded(() => sources.stop());
   }
 
-  #drop(privileges: Privileges): void {
+  #drop(): void {
+    const privileges = this.#privileges;
     if (privileges.account !== undefined) this.#log.info(dropPrivileges(privileges.account));
     else if (this.#options.reads.length === 0) this.#log.info(`no rights dropped: ${privileges.kept}`);
   }
@@ -152,7 +172,7 @@ class Run {
   #reopen(pipeline: Pipeline): void {
     try {
       this.#output?.reopen(pipeline.tracker.time);
-      const { logLevel } = parseOptions(this.#argv);
+      const { logLevel } = this.#readAgain();
       this.#log.setLevel(logLevel);
       this.#log.info('files reopened, log level read again; other options take effect at the next start');
     } catch (error) {
@@ -164,6 +184,8 @@ class Run {
     await this.#guarded(() => pipeline.close(this.#options.flushOpen ? 'flush' : 'count'));
     if (this.#background !== undefined) await this.#tellStatistics(pipeline, undefined);
     await this.#log.close();
+    const serviceLog = this.#serviceLog;
+    if (serviceLog) await new Promise<void>((done) => serviceLog.end(() => done()));
     const { summary } = this.#options;
     if (summary === 'none' || this.#background !== undefined) return;
     const write = summary === 'json' ? summaryJson : summaryText;
@@ -180,18 +202,6 @@ class Run {
     const isConversion = this.#options.reads.length > 0;
     return isConversion && this.#stats.damaged.total > 0 ? INPUT_DAMAGED : DONE;
   }
-}
-
-function openLog({ logLevel, logFormat }: Options, isBackground: boolean): Log {
-  const logger = isBackground ? loggerCommand() : undefined;
-  return new Log({
-    level: logLevel,
-    format: logFormat,
-    timestamps: false,
-    priorities: logger?.hasPriorities ?? isJournal(process.env, fstatSync(STANDARD_ERROR)),
-    stream: logger === undefined ? process.stderr : new ServiceLog({ command: logger.command }),
-    now: Date.now,
-  });
 }
 
 async function pipelineOptions(options: Options, relay: Relay | undefined) {
