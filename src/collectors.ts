@@ -53,7 +53,15 @@ async function openExporter(
   const name = protocol === 'udp' ? endpoint : `${protocol}://${endpoint}`;
   const transport = await openTransport(name, spec, options, log);
   const encoder = encoderOf(transport, version, { ...options, ...spec }, exportCounts(stats, transport.lost));
-  return new Exporter(encoder, transport, { name, version, estimate: options.estimate, direction, log });
+  return new Exporter(encoder, transport, {
+    name,
+    version,
+    estimate: options.estimate,
+    noUncounted: options.noUncounted,
+    isPflow: version === 10 && (spec.template ?? options.template) === 'pflow',
+    direction,
+    log,
+  });
 }
 
 function openTransport(name: string, spec: CollectorSpec, options: Options, log: Log): Promise<Transport> {
@@ -63,12 +71,8 @@ function openTransport(name: string, spec: CollectorSpec, options: Options, log:
   if (protocol === 'udp') {
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
-    return openUdp({
-      ...common,
-      maxMessage: options.maxMessage,
-      pace,
-      follows: isConversion ? 'address' : 'name',
-    });
+    const udp = { ...common, maxMessage: options.maxMessage, pace };
+    return isConversion ? openUdpBatch(udp) : openUdp({ ...udp, follows: 'name' });
   }
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);

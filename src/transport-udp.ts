@@ -70,15 +70,21 @@ class Datagram {
 
 /** Resolves the name and opens the socket. Throws a StartError. */
 export async function openUdp(options: UdpOptions): Promise<UdpTransport> {
-  const { endpoint, source, name, resolve = resolveName } = options;
-  const family = endpoint.family || (source === undefined ? 0 : source.includes(':') ? 6 : 4);
-  const found = await resolve(endpoint.host, family).catch((error: Error) => {
-    throw new StartError(`-n ${name}: ${error.message}`);
-  });
-  const transport = new UdpTransport(options, found.family === 6 ? 6 : 4);
-  await transport.open(found.address);
+  const { family, address } = await collectorAddress(options);
+  const transport = new UdpTransport(options, family);
+  await transport.open(address);
   if (options.follows === 'name') transport.follow();
   return transport;
+}
+
+/** Resolves the name. Throws a StartError. */
+export async function collectorAddress(options: UdpOptions): Promise<{ family: 4 | 6; address: string }> {
+  const { endpoint, source, name, resolve = resolveName } = options;
+  const wanted = endpoint.family || (source === undefined ? 0 : source.includes(':') ? 6 : 4);
+  const { family, address } = await resolve(endpoint.host, wanted).catch((error: Error) => {
+    throw new StartError(`-n ${name}: ${error.message}`);
+  });
+  return { family: family === 6 ? 6 : 4, address };
 }
 
 export class UdpTransport implements Transport {
@@ -279,7 +285,7 @@ export class UdpTransport implements Transport {
     log.limited(`send ${name}`, `${name}: ${error.message}`);
     this.onTrouble();
     const now = performance.now();
-    if (error.code === 'ECONNREFUSED') this.#countRefusal(now);
+    if (error.code === 'ECONNREFUSED') this.#refusals.count(now);
     if (this.#lookUps !== undefined && now - this.#lookedUp > lookUpAfterError) void this.#lookUpAgain();
   }
 }

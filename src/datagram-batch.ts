@@ -1,0 +1,234 @@
+/**
+ * Many datagrams in one system call, through koffi: sendmmsg(2), and UDP_SEGMENT (udp(7), Linux 4.18), which lets the
+ * kernel cut datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give.
+ */
+import { createRequire } from 'node:module';
+
+/** Those whose structures and constants are as written below: 64 bits, little-endian. */
+const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64'];
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** SOCK_DGRAM | SOCK_CLOEXEC */
+const DATAGRAMS = 2 | 0o2000000;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_SNDTIMEO = 21;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+
+const EINTR = 4;
+const EIO = 5;
+const EINVAL = 22;
+const EMSGSIZE = 90;
+
+/** A device that takes nothing must not stop the program for longer. Seconds. */
+const LONGEST_SEND = 1n;
+
+const SOCKADDR_IN = 16;
+const SOCKADDR_IN6 = 28;
+const IOVEC = 16;
+/** mmsghdr: a msghdr, and the octets sent. */
+const MMSGHDR = 64;
+const MSG_VECTOR = 16;
+const MSG_VECTORS = 24;
+const MSG_CONTROL = 32;
+const MSG_CONTROL_LENGTH = 40;
+/** CMSG_SPACE and CMSG_LEN of the 16 bits that UDP_SEGMENT takes. */
+const CMSG_SPACE = 24;
+const CMSG_LEN = 18;
+
+/** What one message may hold: the kernel's UDP_MAX_SEGMENTS, and an IP packet with its headers. */
+const MOST_SEGMENTS = 64;
+const MOST_OCTETS = 65_000;
+
+export interface BatchAddress {
+  readonly family: 4 | 6;
+  readonly address: string;
+  readonly port: number;
+  readonly source: string | undefined;
+  readonly sendBuffer: number;
+}
+
+/** Undefined where this cannot be done: no koffi, another system, an address that the kernel does not take. */
+export function openBatch(to: BatchAddress, count: number, size: number): DatagramBatch | undefined {
+  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined;
+  const system = loadSystem();
+  const socket = system && openSocket(system, to);
+  return socket === undefined ? undefined : new DatagramBatch(system!, socket, count, size);
+}
+
+/** Room for `count` datagrams of up to `size` octets, and the socket that sends any run of them. */
+export class DatagramBatch {
+  readonly views: readonly DataView[];
+  readonly #system: System;
+  readonly #socket: number;
+  readonly #lengths: Int32Array;
+  readonly #vectors: DataView;
+  readonly #vectorsAddress: number;
+  readonly #messages: DataView;
+  readonly #messageOctets: Uint8Array;
+  readonly #controls: DataView;
+  /** Datagrams that a message may hold; 1 where the kernel or the device does not cut messages up. */
+  #segments: number;
+
+  constructor(system: System, { number, canSegment }: BatchSocket, count: number, size: number) {
+    this.#system = system;
+    this.#socket = number;
+    this.#segments = canSegment ? MOST_SEGMENTS : 1;
+    this.#lengths = new Int32Array(count);
+    // Memory of an ArrayBuffer never moves: what points at it is written once.
+    const room = new ArrayBuffer(count * size);
+    this.views = Array.from({ length: count }, (_, slot) => new DataView(room, slot * size, size));
+    this.#vectors = new DataView(new ArrayBuffer(count * IOVEC));
+    this.#messages = new DataView(new ArrayBuffer(count * MMSGHDR));
+    this.#messageOctets = new Uint8Array(this.#messages.buffer);
+    this.#controls = new DataView(new ArrayBuffer(count * CMSG_SPACE));
+    this.#vectorsAddress = system.addressOf(this.#vectors.buffer);
+    const roomAddress = system.addressOf(room);
+    const controlsAddress = system.addressOf(this.#controls.buffer);
+    for (let slot = 0; slot < count; slot++) {
+      const control = slot * CMSG_SPACE;
+      writePointer(this.#vectors, slot * IOVEC, roomAddress + slot * size);
+      writePointer(this.#messages, slot * MMSGHDR + MSG_CONTROL, controlsAddress + control);
+      this.#controls.setInt32(control, CMSG_LEN, true);
+      this.#controls.setInt32(control + 8, SOL_UDP, true);
+      this.#controls.setInt32(control + 12, UDP_SEGMENT, true);
+    }
+  }
+
+  setLength(slot: number, length: number): void {
+    this.#lengths[slot] = length;
+    this.#vectors.setInt32(slot * IOVEC + 8, length, true);
+  }
+
+  lengthOf(slot: number): number {
+    return this.#lengths[slot]!;
+  }
+
+  /**
+   * Sends the `count` datagrams from `first` on; the answer is how many of them the kernel took. When that is 0, `error`
+   * tells why. As with send(2), the error concerns the first datagram alone.
+   */
+  send(first: number, count: number): number {
+    const end = first + count;
+    let messages = 0;
+    for (let at = first; at < end; messages++) at += this.#writeMessage(messages, at, end);
+    const taken = this.#system.sendMessages(this.#socket, this.#messageOctets, messages, 0);
+    if (taken < 0) return this.#refused() ? this.send(first, count) : 0;
+    let datagrams = 0;
+    for (let message = 0; message < taken; message++) {
+      datagrams += this.#messages.getInt32(message * MMSGHDR + MSG_VECTORS, true);
+    }
+    return datagrams;
+  }
+
+  /** An errno of the system. */
+  get error(): number {
+    return this.#system.error();
+  }
+
+  /** What has come back since the last call, as an errno; 0 is nothing. */
+  pendingError(): number {
+    const error = new Int32Array(1);
+    this.#system.getOption(this.#socket, SOL_SOCKET, SO_ERROR, error, Int32Array.of(4));
+    return error[0]!;
+  }
+
+  close(): void {
+    this.#system.close(this.#socket);
+  }
+
+  /** Whether it is worth another try. Devices that do not cut messages up answer EIO. */
+  #refused(): boolean {
+    const { error } = this;
+    if (error === EINTR) return true;
+    const wasSegmented = this.#messages.getInt32(MSG_VECTORS, true) > 1;
+    if (!wasSegmented || !(error === EIO || error === EINVAL || error === EMSGSIZE)) return false;
+    this.#segments = 1;
+    return true;
+  }
+
+  /** One message of datagrams of one length, of which the last may be shorter. The answer is how many they are. */
+  #writeMessage(message: number, first: number, end: number): number {
+    const length = this.#lengths[first]!;
+    const most = Math.min(
+      end,
+      first + Math.max(1, Math.min(this.#segments, Math.floor(MOST_OCTETS / length))),
+    );
+    let next = first + 1;
+    while (next < most && this.#lengths[next] === length) next++;
+    if (next < most && this.#lengths[next]! < length) next++;
+    const at = message * MMSGHDR;
+    writePointer(this.#messages, at + MSG_VECTOR, this.#vectorsAddress + first * IOVEC);
+    this.#messages.setInt32(at + MSG_VECTORS, next - first, true);
+    this.#messages.setInt32(at + MSG_CONTROL_LENGTH, next - first > 1 ? CMSG_SPACE : 0, true);
+    this.#controls.setUint16(message * CMSG_SPACE + 16, length, true);
+    return next - first;
+  }
+}
+
+interface BatchSocket {
+  readonly number: number;
+  /** The kernel knows UDP_SEGMENT. An older one would take it for nothing, and send one datagram of many. */
+  readonly canSegment: boolean;
+}
+
+/** What is asked of the C library. */
+type System = NonNullable<ReturnType<typeof loadSystem>>;
+
+function loadSystem() {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const library = koffi.load(null);
+    return {
+      socket: library.func('int socket(int, int, int)'),
+      bind: library.func('int bind(int, const void *, unsigned int)'),
+      connect: library.func('int connect(int, const void *, unsigned int)'),
+      setOption: library.func('int setsockopt(int, int, int, const void *, unsigned int)'),
+      getOption: library.func('int getsockopt(int, int, int, void *, void *)'),
+      sendMessages: library.func('int sendmmsg(int, void *, unsigned int, int)'),
+      parseAddress: library.func('int inet_pton(int, const char *, void *)'),
+      close: library.func('int close(int)'),
+      addressOf: (memory: ArrayBufferLike) => Number(koffi.address(memory)),
+      error: () => koffi.errno(),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function openSocket(system: System, to: BatchAddress): BatchSocket | undefined {
+  const number = system.socket(to.family === 4 ? AF_INET : AF_INET6, DATAGRAMS, 0);
+  if (number < 0) return undefined;
+  const source = to.source === undefined ? undefined : socketAddress(system, to.family, to.source, 0);
+  const peer = socketAddress(system, to.family, to.address, to.port);
+  const isBound =
+    to.source === undefined || (source !== undefined && system.bind(number, source, source.length) === 0);
+  if (!isBound || peer === undefined || system.connect(number, peer, peer.length) !== 0) {
+    system.close(number);
+    return undefined;
+  }
+  system.setOption(number, SOL_SOCKET, SO_SNDBUF, Int32Array.of(to.sendBuffer), 4);
+  system.setOption(number, SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(LONGEST_SEND, 0n), 16);
+  const canSegment =
+    system.getOption(number, SOL_UDP, UDP_SEGMENT, new Int32Array(1), Int32Array.of(4)) === 0;
+  return { number, canSegment };
+}
+
+/** A sockaddr_in or sockaddr_in6; undefined for an address with a scope. */
+function socketAddress(system: System, family: 4 | 6, address: string, port: number): Uint8Array | undefined {
+  const octets = new Uint8Array(family === 4 ? SOCKADDR_IN : SOCKADDR_IN6);
+  const view = new DataView(octets.buffer);
+  const number = family === 4 ? AF_INET : AF_INET6;
+  view.setUint16(0, number, true);
+  view.setUint16(2, port);
+  const at = octets.subarray(family === 4 ? 4 : 8);
+  return system.parseAddress(number, address, at) === 1 ? octets : undefined;
+}
+
+function writePointer(to: DataView, at: number, address: number): void {
+  to.setUint32(at, address, true);
+  to.setUint32(at + 4, address / 2 ** 32, true);
+}

@@ -1,0 +1,180 @@
+/**
+ * UDP to one collector as fast as Linux takes it, for conversions: datagrams leave in batches, one system call for many.
+ * Where that cannot be done, `transport-udp` serves.
+ */
+import { getSystemErrorMap } from 'node:util';
+import { type DatagramBatch, openBatch } from './datagram-batch.js';
+import { Delivered, type Transport, takeBack } from './transport.js';
+import {
+  collectorAddress,
+  LARGEST,
+  openUdp,
+  Refusals,
+  SEND_BUFFER,
+  type UdpOptions,
+} from './transport-udp.js';
+
+/** Datagrams that are kept, as far as a megabyte holds them. */
+const MOST_DATAGRAMS = 512;
+const FEWEST_DATAGRAMS = 64;
+const MEMORY = 1 << 20;
+
+/** Datagrams sent together where no pace holds them back: what one message of 64 KiB can hold. */
+const BATCH = 44;
+
+const ECONNREFUSED = 111;
+
+/** Resolves the name and opens the socket. Throws a StartError. */
+export async function openUdpBatch(options: UdpOptions): Promise<Transport> {
+  const { endpoint, source } = options;
+  const { family, address } = await collectorAddress(options);
+  const size = options.maxMessage ?? LARGEST[family];
+  const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), MOST_DATAGRAMS);
+  const to = { family, address, port: endpoint.port, source, sendBuffer: SEND_BUFFER };
+  const batch = openBatch(to, count, size);
+  return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch);
+}
+
+/** A ring of datagrams: those from `#first` on wait to be sent, the one behind them is being filled. */
+class UdpBatchTransport implements Transport {
+  readonly sent = new Delivered();
+  readonly lost = new Delivered();
+  errors = 0;
+  onTrouble = (): void => {};
+  view: DataView;
+  readonly #options: UdpOptions;
+  readonly #batch: DatagramBatch;
+  readonly #count: number;
+  readonly #records: Int32Array;
+  readonly #refusals = new Refusals();
+  #first = 0;
+  #filling = 0;
+  #waiting = 0;
+  #isScheduled = false;
+  #waiters: { few: number; wake: () => void }[] = [];
+
+  constructor(options: UdpOptions, batch: DatagramBatch) {
+    this.#options = options;
+    this.#batch = batch;
+    this.#count = batch.views.length;
+    this.#records = new Int32Array(this.#count);
+    this.view = batch.views[0]!;
+  }
+
+  get isCongested(): boolean {
+    return this.#waiting >= this.#count / 2;
+  }
+
+  get isDown(): boolean {
+    return this.#refusals.areMany(performance.now());
+  }
+
+  send(length: number, records: number): void {
+    this.#batch.setLength(this.#filling, length);
+    this.#records[this.#filling] = records;
+    this.#waiting++;
+    this.#filling = (this.#filling + 1) % this.#count;
+    this.view = this.#batch.views[this.#filling]!;
+    if (this.#waiting === this.#count - 1) this.#makeRoom();
+    else if (!this.#isScheduled) this.#sendLater();
+    else if (this.#waiting % BATCH === 0) this.#pump();
+  }
+
+  drained(): Promise<void> {
+    return this.#until(this.#count / 8);
+  }
+
+  async close(): Promise<void> {
+    await this.#until(0);
+    // A refusal of what was sent last by this machine is here by now.
+    const error = this.#batch.pendingError();
+    if (error !== 0) this.#refusedLater(error);
+    this.#batch.close();
+  }
+
+  #until(few: number): Promise<void> {
+    this.#pump();
+    if (this.#waiting <= few) return Promise.resolve();
+    return new Promise((wake) => this.#waiters.push({ few, wake }));
+  }
+
+  /** What does not fill a batch leaves when the event loop turns. */
+  #sendLater(): void {
+    this.#isScheduled = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#pump();
+    this.#isScheduled = this.#waiting > 0;
+    if (this.#isScheduled) setTimeout(() => this.#turn(), 1);
+    const ready = this.#waiters.filter(({ few }) => this.#waiting <= few);
+    this.#waiters = this.#waiters.filter(({ few }) => this.#waiting > few);
+    for (const { wake } of ready) wake();
+  }
+
+  /** A single packet gave more than the ring holds: there is no turn of the event loop to wait for. */
+  #makeRoom(): void {
+    this.#pump();
+    while (this.#waiting === this.#count - 1) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      this.#pump();
+    }
+  }
+
+  /** Sends as much as the pace allows: the faster it is, the more datagrams go at once. */
+  #pump(): void {
+    const { pace } = this.#options;
+    while (this.#waiting > 0) {
+      const most = Math.min(this.#waiting, BATCH, this.#count - this.#first);
+      let allowed = 0;
+      while (allowed < most && pace.allows(performance.now())) {
+        pace.spent(this.#records[this.#first + allowed]!);
+        allowed++;
+      }
+      if (allowed === 0) return;
+      this.#sendRun(allowed);
+      if (allowed < most) return;
+    }
+  }
+
+  #sendRun(count: number): void {
+    for (let left = count; left > 0; ) {
+      const taken = this.#batch.send(this.#first, left);
+      for (let i = 0; i < taken; i++) this.#leave(this.sent);
+      if (taken === 0) this.#refused();
+      left -= Math.max(taken, 1);
+    }
+  }
+
+  /** Takes the first datagram out of the ring. */
+  #leave(account: Delivered): void {
+    account.add(this.#records[this.#first]!, this.#batch.lengthOf(this.#first));
+    this.#first = (this.#first + 1) % this.#count;
+    this.#waiting--;
+  }
+
+  /** The system did not take the first datagram. ECONNREFUSED speaks of one before: this one stands for it in the accounts. */
+  #refused(): void {
+    const { error } = this.#batch;
+    this.#leave(this.lost);
+    this.#failed(error);
+  }
+
+  #refusedLater(error: number): void {
+    const last = (this.#first + this.#count - 1) % this.#count;
+    if (this.sent.messages > 0) {
+      takeBack(this.sent, this.lost, this.#records[last]!, this.#batch.lengthOf(last));
+    }
+    this.#failed(error);
+  }
+
+  #failed(error: number): void {
+    const { name, log } = this.#options;
+    const [code] = getSystemErrorMap().get(-error) ?? [`errno ${error}`];
+    this.errors++;
+    log.limited(`send ${name}`, `${name}: send ${code}`);
+    this.onTrouble();
+    if (error === ECONNREFUSED) this.#refusals.count(performance.now());
+  }
+}

@@ -1,0 +1,180 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
+import { expect } from 'chai';
+import { openBatch } from '../src/datagram-batch.js';
+import { Log } from '../src/log.js';
+import { paceOf, UNPACED } from '../src/pace.js';
+import type { Transport } from '../src/transport.js';
+import { openUdp, type UdpOptions } from '../src/transport-udp.js';
+import { openUdpBatch } from '../src/transport-udp-batch.js';
+
+const canBatch = process.platform === 'linux' && process.arch === 'x64' && hasKoffi();
+const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs koffi on Linux)';
+
+(canBatch ? describe : describe.skip)(title, () => {
+  const hosts = [
+    { family: 4, host: '127.0.0.1' },
+    { family: 6, host: '::1' },
+  ] as const;
+  for (const { family, host } of hosts) {
+    it(`sends over IPv${family}, from a source address, what single datagrams would carry`, async () => {
+      const collector = await listen(family, host);
+      const lengths = [
+        1,
+        1452,
+        1452,
+        1452,
+        900,
+        1452,
+        1452,
+        1451,
+        1452,
+        7,
+        7,
+        7,
+        8,
+        ...Array(150).fill(1000),
+      ];
+      const wanted = await receive(collector, lengths, openUdp({ ...optionsFor(collector), source: host }));
+      const got = await receive(collector, lengths, openUdpBatch({ ...optionsFor(collector), source: host }));
+      collector.close();
+      expect(wanted.map(({ length }) => length)).to.deep.equal(lengths);
+      expect(got).to.deep.equal(wanted);
+    });
+  }
+
+  it('cuts messages where the kernel can: a run of equal datagrams is one message', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const { port } = collector.address() as AddressInfo;
+    const batch = openBatch(
+      { family: 4, address: '127.0.0.1', port, source: undefined, sendBuffer: 1 << 20 },
+      64,
+      1000,
+    )!;
+    for (let slot = 0; slot < 64; slot++) batch.setLength(slot, 1000);
+    expect(batch.send(0, 64)).to.equal(64);
+    expect(batch.pendingError()).to.equal(0);
+    batch.close();
+    collector.close();
+  });
+
+  it('accounts for each datagram and record once when the collector refuses', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const options = optionsFor(collector);
+    collector.close();
+    await once(collector, 'close');
+    const transport = await openUdpBatch(options);
+    for (let i = 0; i < 200; i++) fill(transport, i, 100);
+    await transport.close();
+    const { sent, lost, errors } = transport;
+    expect(lost.messages).to.be.above(0).and.equal(errors);
+    expect(sent.messages + lost.messages).to.equal(200);
+    expect(sent.records + lost.records).to.equal(200 * 3);
+    expect(sent.octets + lost.octets).to.equal(200 * 100);
+  });
+
+  it('counts what is longer than the protocol allows as lost, and sends the rest', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const received = collect(collector);
+    const transport = await openUdpBatch({ ...optionsFor(collector), maxMessage: 65_535 });
+    fill(transport, 1, 100);
+    fill(transport, 2, 65_535);
+    fill(transport, 3, 100);
+    await transport.close();
+    expect(transport.sent.messages).to.equal(2);
+    expect(transport.lost).to.include({ messages: 1, octets: 65_535 });
+    await setTimeout(20);
+    collector.close();
+    expect(received.map((octets) => octets[0])).to.deep.equal([1, 3]);
+  });
+
+  it('keeps to the pace, also when the ring is full', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const transport = await openUdpBatch({ ...optionsFor(collector), pace: paceOf(30_000) });
+    const began = performance.now();
+    for (let i = 0; i < 1500; i++) fill(transport, i, 100);
+    await transport.close();
+    collector.close();
+    // 4500 records at 30,000 a second, less the burst of 10 milliseconds.
+    expect(performance.now() - began).to.be.above(130);
+    expect(transport.sent.messages).to.equal(1500);
+  });
+
+  it('sends what does not fill a batch without being asked', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const transport = await openUdpBatch(optionsFor(collector));
+    const arrival = once(collector, 'message');
+    fill(transport, 9, 50);
+    const [octets] = await arrival;
+    expect(octets).to.have.length(50);
+    await transport.close();
+    collector.close();
+  });
+});
+
+function hasKoffi(): boolean {
+  try {
+    createRequire(import.meta.url)('koffi');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function listen(family: 4 | 6, host: string): Promise<Socket> {
+  const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 });
+  socket.bind(0, host);
+  await once(socket, 'listening');
+  return socket;
+}
+
+function optionsFor(collector: Socket): UdpOptions {
+  const { address, port, family } = collector.address();
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return {
+    endpoint: { host: address, port, family: family === 'IPv6' ? 6 : 4 },
+    source: undefined,
+    maxMessage: undefined,
+    pace: UNPACED,
+    log: new Log({
+      level: 'error',
+      format: 'text',
+      timestamps: false,
+      priorities: false,
+      stream,
+      now: Date.now,
+    }),
+    name: 'test',
+  } as UdpOptions;
+}
+
+function collect(collector: Socket): Buffer[] {
+  const received: Buffer[] = [];
+  collector.on('message', (octets) => received.push(octets));
+  return received;
+}
+
+async function receive(
+  collector: Socket,
+  lengths: readonly number[],
+  opening: Promise<Transport>,
+): Promise<Buffer[]> {
+  const received = collect(collector);
+  const transport = await opening;
+  for (const [i, length] of lengths.entries()) fill(transport, i, length);
+  await transport.close();
+  while (received.length < lengths.length) await once(collector, 'message');
+  collector.removeAllListeners('message');
+  expect(transport.sent).to.include({ messages: lengths.length, records: 3 * lengths.length });
+  return received;
+}
+
+/** A datagram of `length` octets that holds 3 records and differs from its neighbours. */
+function fill(transport: Transport, number: number, length: number): void {
+  for (let at = 0; at < length; at++) transport.view.setUint8(at, number + at);
+  transport.send(length, 3);
+}
