@@ -3,7 +3,8 @@
  * touched by every message that names it, and a record: a pfsync state in a layout of our own, read through `StateView`
  * like any other. Slabs come and go with the number of states.
  */
-import type { StateLayout, StateView } from '../protocol/pfsync-state.js';
+import type { StateLayout } from '../protocol/pfsync-layout.js';
+import type { StateView } from '../protocol/pfsync-state.js';
 
 export const ROWS = 8192;
 const ROW_SHIFT = 13;

@@ -2,7 +2,7 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import type { CompressedUpdateView } from '../protocol/pfsync.js';
+import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
 import { hasPorts, icmpType, ORIGINAL_DESTINATION, StateView } from '../protocol/pfsync-state.js';
 import type { CounterGain, Counters } from './counters.js';
 import { StateIndex } from './state-index.js';

@@ -13,15 +13,9 @@ import {
   PARTIAL,
   TCPSEQ,
 } from '../protocol/flow-record.js';
-import type {
-  BulkView,
-  ClearView,
-  CompressedUpdateView,
-  PfsyncHandler,
-  RecordKind,
-  StateAction,
-  StateKeyView,
-} from '../protocol/pfsync.js';
+import type { PfsyncHandler } from '../protocol/pfsync.js';
+import type { RecordKind, StateAction } from '../protocol/pfsync-action.js';
+import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
 import { icmpType, StateView } from '../protocol/pfsync-state.js';
 import { CounterGain, type Counters, isZero, PrintedCounters } from './counters.js';
 import { type FlowMapper, isClosedTcp } from './flow.js';

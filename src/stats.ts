@@ -1,6 +1,6 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
 import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-record.js';
-import type { RecordKind } from '../protocol/pfsync.js';
+import type { RecordKind } from '../protocol/pfsync-action.js';
 import { HalfDetector } from './halves.js';
 
 /** Below 2^53, with room for one word more. */

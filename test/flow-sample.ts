@@ -1,7 +1,8 @@
 /** Flow records to encode, and a room that keeps what was encoded. */
 import { EXACT, FlowRecord } from '../protocol/flow-record.js';
 import type { MessageRoom } from '../protocol/message.js';
-import { STATE_V6, StateView } from '../protocol/pfsync-state.js';
+import { STATE_V6 } from '../protocol/pfsync-layout.js';
+import { StateView } from '../protocol/pfsync-state.js';
 import { Collector } from './peer/collector.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { EXACT, FlowRecord, type NatView, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
-import { STATE_V6 } from '../protocol/pfsync-state.js';
+import { STATE_V6 } from '../protocol/pfsync-layout.js';
 import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';

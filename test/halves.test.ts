@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { STATE_V6, StateView } from '../protocol/pfsync-state.js';
+import { STATE_V6 } from '../protocol/pfsync-layout.js';
+import { StateView } from '../protocol/pfsync-state.js';
 import { HalfDetector } from '../src/halves.js';
 import { Stats } from '../src/stats.js';
 import { summaryText } from '../src/summary.js';

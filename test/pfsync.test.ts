@@ -4,16 +4,9 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { hexWord, writeAddress } from '../protocol/address.js';
 import { locatePfsync, Payload } from '../protocol/link.js';
-import {
-  type BulkView,
-  type ClearView,
-  type CompressedUpdateView,
-  type PfsyncHandler,
-  PfsyncReader,
-  type RecordKind,
-  type StateKeyView,
-  type Verdict,
-} from '../protocol/pfsync.js';
+import { type PfsyncHandler, PfsyncReader, type Verdict } from '../protocol/pfsync.js';
+import type { RecordKind } from '../protocol/pfsync-action.js';
+import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
 import {
   INBOUND,
   ORIGINAL_DESTINATION,

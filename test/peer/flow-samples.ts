@@ -1,6 +1,7 @@
 /** Flow records for tests of what comes after them. Each can be found again by its number. */
 import { EXACT, FlowRecord, NONE, TCPSEQ } from '../../protocol/flow-record.js';
-import { STATE_V6, StateView } from '../../protocol/pfsync-state.js';
+import { STATE_V6 } from '../../protocol/pfsync-layout.js';
+import { StateView } from '../../protocol/pfsync-state.js';
 import type { CollectedFlow } from './collector.js';
 import { encodeState } from './pfsync-writer.js';
 

@@ -1,0 +1,165 @@
+/**
+ * Where the fields of a state record lie, in every pfsync version: one row of offsets per layout. Facts: pfvar.h of OpenBSD
+ * 3.5-2026, FreeBSD 6-15, NetBSD and DragonFly. A new layout is a row here, and its actions in `pfsync-action`.
+ */
+
+/** Offsets in a state record: the addresses of the four ends, then their ports. */
+export type Endpoints = Int32Array;
+
+export interface StateLayout {
+  readonly name: string;
+  /** Octets of the record. */
+  readonly size: number;
+  readonly interfaceName: number;
+  readonly sourcePeer: number;
+  readonly destinationPeer: number;
+  readonly rule: number;
+  readonly creation: number;
+  readonly expire: number;
+  readonly packets: number;
+  readonly octets: number;
+  /** Octets of one counter: 4 in version 2, else 8. */
+  readonly counterSize: number;
+  readonly creatorId: number;
+  readonly family: number;
+  readonly protocol: number;
+  readonly direction: number;
+  readonly timeout: number;
+  /** Families and protocol of the two keys, where the layout tells them apart (af-to); else the offsets of the state's own. */
+  readonly wireFamily: number;
+  readonly stackFamily: number;
+  readonly stackProtocol: number;
+  readonly inbound: Endpoints;
+  readonly outbound: Endpoints;
+  /** The same for af-to states, whose second key has source and destination swapped. */
+  readonly inboundAfTo: Endpoints;
+  readonly outboundAfTo: Endpoints;
+}
+
+type Field = Exclude<keyof StateLayout, 'name' | 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
+type Ends = Pick<StateLayout, 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
+
+/** Versions 2 and 3: lan, gwy and ext, each an address, a port and padding: 24 octets. */
+function threeHosts(lan: number, gwy: number, ext: number): Ends {
+  const inbound = Int32Array.of(ext, gwy, ext, lan, ext + 16, gwy + 16, ext + 16, lan + 16);
+  const outbound = Int32Array.of(lan, ext, gwy, ext, lan + 16, ext + 16, gwy + 16, ext + 16);
+  return { inbound, outbound, inboundAfTo: inbound, outboundAfTo: outbound };
+}
+
+/** Version 4 and later: key[WIRE] and key[STACK], each two addresses and two ports; index 1 is the source of an outbound state. */
+function twoKeys(wire: number, stack: number): Ends {
+  const ends = (original: number, translated: number, source: 0 | 1, translatedSource: 0 | 1) => {
+    const address = (key: number, index: number) => key + 16 * index;
+    const port = (key: number, index: number) => key + 32 + 2 * index;
+    const pairs: [number, number][] = [
+      [original, source],
+      [original, 1 - source],
+      [translated, translatedSource],
+      [translated, 1 - translatedSource],
+    ];
+    return Int32Array.from([...pairs.map((p) => address(...p)), ...pairs.map((p) => port(...p))]);
+  };
+  return {
+    inbound: ends(wire, stack, 0, 0),
+    outbound: ends(stack, wire, 1, 1),
+    inboundAfTo: ends(wire, stack, 0, 1),
+    outboundAfTo: ends(stack, wire, 1, 0),
+  };
+}
+
+/** What versions 3, 4 and 5 have in common: octets 0 to 231. */
+const COMMON = {
+  interfaceName: 8,
+  sourcePeer: 96,
+  destinationPeer: 128,
+  rule: 176,
+  creation: 188,
+  expire: 192,
+  packets: 196,
+  octets: 212,
+  counterSize: 8,
+  creatorId: 228,
+  family: 232,
+  protocol: 233,
+  direction: 234,
+  timeout: 237,
+};
+
+function layout(
+  name: string,
+  fields: { size: number } & Partial<Record<Field, number>>,
+  ends: Ends,
+): StateLayout {
+  const own = { ...COMMON, ...fields };
+  return {
+    name,
+    ...own,
+    wireFamily: own.wireFamily ?? own.family,
+    stackFamily: own.stackFamily ?? own.family,
+    stackProtocol: own.stackProtocol ?? own.protocol,
+    ...ends,
+  };
+}
+
+const HOSTS = threeHosts(24, 48, 72);
+const KEYS = twoKeys(24, 60);
+
+export const STATE_V2 = layout(
+  'v2',
+  {
+    size: 224,
+    packets: 196,
+    octets: 204,
+    counterSize: 4,
+    creatorId: 212,
+    family: 216,
+    protocol: 217,
+    direction: 218,
+    timeout: 221,
+  },
+  HOSTS,
+);
+export const STATE_V3 = layout('v3', { size: 240 }, HOSTS);
+export const STATE_V4 = layout('v4', { size: 240 }, KEYS);
+export const STATE_V4_DRAGONFLY = layout('v4-dragonfly', { size: 300 }, KEYS);
+export const STATE_V5_OPENBSD = layout('v5-openbsd', { size: 240 }, KEYS);
+export const STATE_V5_1301 = layout('v5-1301', { size: 242, timeout: 239 }, KEYS);
+export const STATE_V5_1400 = layout('v5-1400', { size: 277, timeout: 239 }, KEYS);
+export const STATE_V5_1500 = layout(
+  'v5-1500',
+  {
+    size: 360,
+    family: 344,
+    stackFamily: 345,
+    protocol: 347,
+    stackProtocol: 348,
+    timeout: 350,
+    direction: 351,
+  },
+  KEYS,
+);
+export const STATE_V6 = layout(
+  'v6',
+  {
+    size: 264,
+    sourcePeer: 104,
+    destinationPeer: 136,
+    rule: 184,
+    creation: 196,
+    expire: 200,
+    packets: 204,
+    octets: 220,
+    creatorId: 236,
+    family: 250,
+    protocol: 251,
+    direction: 252,
+    timeout: 255,
+    wireFamily: 62,
+    stackFamily: 102,
+  },
+  twoKeys(24, 64),
+);
+
+/** In a peer (src or dst): the lowest unacknowledged sequence number and the state of the connection. */
+export const PEER_SEQLO = 8;
+export const PEER_STATE = 24;

@@ -1,0 +1,75 @@
+/** The small records of pfsync messages, read where they lie: compressed updates and deletes, clears, bulk status. */
+import { PEER_SEQLO, PEER_STATE } from './pfsync-layout.js';
+
+/** A record at an offset of a message: the base of the small views. */
+class RecordView {
+  view: DataView = new DataView(new ArrayBuffer(0));
+  at = 0;
+
+  read(view: DataView, at: number): void {
+    this.view = view;
+    this.at = at;
+  }
+}
+
+/** (id, creatorid): del_c in every version; ids and creator ids are opaque words. */
+export class StateKeyView extends RecordView {
+  get idHigh(): number {
+    return this.view.getInt32(this.at);
+  }
+  get idLow(): number {
+    return this.view.getInt32(this.at + 4);
+  }
+  get creatorId(): number {
+    return this.view.getInt32(this.at + 8);
+  }
+}
+
+/** upd_c: the same 81 octets in every version. */
+export class CompressedUpdateView extends RecordView {
+  get idHigh(): number {
+    return this.view.getInt32(this.at);
+  }
+  get idLow(): number {
+    return this.view.getInt32(this.at + 4);
+  }
+  get creatorId(): number {
+    return this.view.getInt32(this.at + 72);
+  }
+  get sourceState(): number {
+    return this.view.getUint8(this.at + 8 + PEER_STATE);
+  }
+  get destinationState(): number {
+    return this.view.getUint8(this.at + 40 + PEER_STATE);
+  }
+  get sourceSeqlo(): number {
+    return this.view.getUint32(this.at + 8 + PEER_SEQLO);
+  }
+  get destinationSeqlo(): number {
+    return this.view.getUint32(this.at + 40 + PEER_SEQLO);
+  }
+  get timeout(): number {
+    return this.view.getUint8(this.at + 80);
+  }
+}
+
+/** clr: every state of one creator, or those of one interface. */
+export class ClearView extends RecordView {
+  /** Offset of the interface name: 16 octets, NUL padded; empty for all interfaces. */
+  get interfaceNameAt(): number {
+    return this.at;
+  }
+  get creatorId(): number {
+    return this.view.getInt32(this.at + 16);
+  }
+}
+
+/** bus: the start or the end of a bulk transfer. */
+export class BulkView extends RecordView {
+  get creatorId(): number {
+    return this.view.getInt32(this.at);
+  }
+  get isStart(): boolean {
+    return this.view.getUint8(this.at + 8) === 1;
+  }
+}
