@@ -1,4 +1,8 @@
-/** A hash index over (creatorid, id): open addressing in one Int32Array that grows and shrinks by powers of two. */
+/**
+ * A hash index over (creatorid, id): open addressing in one Int32Array that grows and shrinks by powers of two.
+ * A bucket holds the hash beside the slot, so that only rows with the right hash are looked at: with a million states a
+ * row is a cache miss.
+ */
 import type { StateRows } from './state-slab.js';
 import { CREATOR, ID_HIGH, ID_LOW, NO_SLOT } from './state-slab.js';
 
@@ -7,8 +11,8 @@ const EMPTY = 0;
 
 export class StateIndex {
   readonly #rows: StateRows;
-  /** Slot + 1, or EMPTY. */
-  #buckets = new Int32Array(SMALLEST);
+  /** Two words each: slot + 1 or EMPTY, and the hash. */
+  #buckets = new Int32Array(2 * SMALLEST);
   #mask = SMALLEST - 1;
   size = 0;
 
@@ -23,56 +27,63 @@ export class StateIndex {
   find(idHigh: number, idLow: number, creatorId: number): number {
     if (this.size === 0) return NO_SLOT;
     const buckets = this.#buckets;
-    for (let bucket = hash(idHigh, idLow, creatorId) & this.#mask; ; bucket = (bucket + 1) & this.#mask) {
-      const slot = buckets[bucket]! - 1;
-      if (slot === NO_SLOT) return NO_SLOT;
-      if (this.#rows.hasKey(slot, idHigh, idLow, creatorId)) return slot;
+    const mask = this.#mask;
+    const key = hash(idHigh, idLow, creatorId);
+    for (let bucket = key & mask; ; bucket = (bucket + 1) & mask) {
+      const entry = buckets[2 * bucket]!;
+      if (entry === EMPTY) return NO_SLOT;
+      if (buckets[2 * bucket + 1] !== key) continue;
+      if (this.#rows.hasKey(entry - 1, idHigh, idLow, creatorId)) return entry - 1;
     }
   }
 
   /** Adds a slot whose key is in its row and not in the index. */
   add(slot: number): void {
     this.size++;
-    if (this.size > this.#buckets.length * 0.6) this.#resize(this.#buckets.length * 2);
-    this.#place(slot);
+    if (this.size > (this.#mask + 1) * 0.6) this.#resize(2 * (this.#mask + 1));
+    this.#place(slot + 1, this.#hashOf(slot));
   }
 
   /** Takes a slot out; the entries behind it move up, so that no tombstone is left. */
   remove(slot: number): void {
     const buckets = this.#buckets;
     const mask = this.#mask;
-    let hole = this.#home(slot);
-    while (buckets[hole] !== slot + 1) hole = (hole + 1) & mask;
-    for (let next = (hole + 1) & mask; buckets[next] !== EMPTY; next = (next + 1) & mask) {
-      const home = this.#home(buckets[next]! - 1);
+    let hole = this.#hashOf(slot) & mask;
+    while (buckets[2 * hole] !== slot + 1) hole = (hole + 1) & mask;
+    for (let next = (hole + 1) & mask; buckets[2 * next] !== EMPTY; next = (next + 1) & mask) {
+      const home = buckets[2 * next + 1]! & mask;
       const fills = ((next - home) & mask) >= ((next - hole) & mask);
       if (fills) {
-        buckets[hole] = buckets[next]!;
+        buckets[2 * hole] = buckets[2 * next]!;
+        buckets[2 * hole + 1] = buckets[2 * next + 1]!;
         hole = next;
       }
     }
-    buckets[hole] = EMPTY;
+    buckets[2 * hole] = EMPTY;
     this.size--;
-    if (buckets.length > SMALLEST && this.size < buckets.length * 0.1) this.#resize(buckets.length / 2);
+    if (mask >= SMALLEST && this.size < (mask + 1) * 0.1) this.#resize((mask + 1) / 2);
   }
 
-  #place(slot: number): void {
-    let bucket = this.#home(slot);
-    while (this.#buckets[bucket] !== EMPTY) bucket = (bucket + 1) & this.#mask;
-    this.#buckets[bucket] = slot + 1;
+  #place(entry: number, key: number): void {
+    const buckets = this.#buckets;
+    const mask = this.#mask;
+    let bucket = key & mask;
+    while (buckets[2 * bucket] !== EMPTY) bucket = (bucket + 1) & mask;
+    buckets[2 * bucket] = entry;
+    buckets[2 * bucket + 1] = key;
   }
 
-  #home(slot: number): number {
+  #hashOf(slot: number): number {
     const rows = this.#rows;
-    return hash(rows.word(slot, ID_HIGH), rows.word(slot, ID_LOW), rows.word(slot, CREATOR)) & this.#mask;
+    return hash(rows.word(slot, ID_HIGH), rows.word(slot, ID_LOW), rows.word(slot, CREATOR));
   }
 
   #resize(buckets: number): void {
     const old = this.#buckets;
-    this.#buckets = new Int32Array(buckets);
+    this.#buckets = new Int32Array(2 * buckets);
     this.#mask = buckets - 1;
-    for (const entry of old) {
-      if (entry !== EMPTY) this.#place(entry - 1);
+    for (let at = 0; at < old.length; at += 2) {
+      if (old[at] !== EMPTY) this.#place(old[at]!, old[at + 1]!);
     }
   }
 }
