@@ -5,7 +5,8 @@
 import { ELEMENTS } from './element.js';
 import type { MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { Template, writeInteger } from './template.js';
+import { Template } from './template.js';
+import { writeInteger } from './template-part.js';
 
 /** Totals since the program started, as whole numbers. */
 export interface ExportCounts {

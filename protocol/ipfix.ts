@@ -3,8 +3,9 @@ import { ipfixOptions, type OptionsChoice } from './export-options.js';
 import type { ExportCounts } from './export-statistics.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
-import { fullProfile, pflowProfile, TIMES } from './template.js';
+import { fullProfile, pflowProfile } from './template.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import { TIMES } from './template-part.js';
 
 export type IpfixProfile = 'full' | 'pflow';
 

@@ -2,8 +2,9 @@
 import { netflow9Options } from './export-options.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
-import { fullProfile, UPTIMES } from './template.js';
+import { fullProfile } from './template.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import { UPTIMES } from './template-part.js';
 
 const NETFLOW9: Dialect = {
   headerLength: 20,

@@ -5,7 +5,8 @@ import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pfsync-state.js';
-import { COUNTERS, type FlowTemplate, type Profile } from './template.js';
+import type { FlowTemplate, Profile } from './template.js';
+import { COUNTERS } from './template-part.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;

@@ -1,0 +1,229 @@
+/** The parts of a flow record in NetFlow v9 and IPFIX: a few Information Elements that stand together, and what writes them. */
+import { ELEMENTS, type ElementName } from './element.js';
+import { type FlowRecord, postNatSourceEnd, protocolAt } from './flow-record.js';
+import { hasPorts, type StateView } from './pfsync-state.js';
+import { tcpControlBits } from './tcp-control-bits.js';
+import type { UptimeClock } from './uptime.js';
+
+export interface Part {
+  readonly elements: readonly ElementName[];
+  /** Writes the elements at `at`. `source` is the end that the record shows as its source. */
+  write(to: DataView, at: number, flow: FlowRecord, source: number, clock: UptimeClock): void;
+}
+
+export const ADDRESSES4: Part = {
+  elements: ['sourceIPv4Address', 'destinationIPv4Address'],
+  write(to, at, flow, source) {
+    writeAddress4(to, at, flow.state, source);
+    writeAddress4(to, at + 4, flow.state, source ^ 1);
+  },
+};
+
+export const ADDRESSES6: Part = {
+  elements: ['sourceIPv6Address', 'destinationIPv6Address'],
+  write(to, at, flow, source) {
+    writeAddress6(to, at, flow.state, source);
+    writeAddress6(to, at + 16, flow.state, source ^ 1);
+  },
+};
+
+export const PORTS: Part = {
+  elements: ['sourceTransportPort', 'destinationTransportPort'],
+  write(to, at, flow, source) {
+    const isPort = hasPorts(protocolAt(flow, source));
+    const ports = isPort ? (flow.state.port(source) << 16) | flow.state.port(source ^ 1) : 0;
+    to.setInt32(at, ports);
+  },
+};
+
+/** What every record of the full profile tells beside addresses, times and volume. */
+export const DESCRIPTION: Part = {
+  elements: ['protocolIdentifier', 'flowDirection', 'flowEndReason', 'ingressInterface', 'egressInterface'],
+  write(to, at, flow, source) {
+    const protocol = protocolAt(flow, source);
+    const { flowDirection } = flow;
+    const ingress = flowDirection === 0 ? flow.interface.index : 0;
+    const egress = flowDirection === 1 ? flow.interface.index : 0;
+    to.setUint8(at, protocol);
+    to.setUint8(at + 1, flowDirection);
+    to.setUint8(at + 2, flow.endReason);
+    to.setUint32(at + 3, ingress);
+    to.setUint32(at + 7, egress);
+  },
+};
+
+const DESCRIPTION_LENGTH = lengthOf(DESCRIPTION);
+
+/** The same with the state's id. */
+export const DESCRIPTION_ID: Part = {
+  elements: [...DESCRIPTION.elements, 'flowId'],
+  write(to, at, flow, source, clock) {
+    DESCRIPTION.write(to, at, flow, source, clock);
+    to.setInt32(at + DESCRIPTION_LENGTH, flow.state.idHigh);
+    to.setInt32(at + DESCRIPTION_LENGTH + 4, flow.state.idLow);
+  },
+};
+
+/** For a TCP connection of which flags are known. */
+export function withFlags(description: Part): Part {
+  const length = lengthOf(description);
+  return {
+    elements: [...description.elements, 'tcpControlBits'],
+    write(to, at, flow, source, clock) {
+      description.write(to, at, flow, source, clock);
+      const bits = tcpControlBits(flow, flow.reply);
+      to.setUint8(at + length, bits);
+    },
+  };
+}
+
+export const ICMP_TYPE4: Part = {
+  elements: ['icmpTypeIPv4'],
+  write: (to, at, flow) => to.setUint8(at, flow.icmpType),
+};
+
+export const ICMP_TYPE6: Part = {
+  elements: ['icmpTypeIPv6'],
+  write: (to, at, flow) => to.setUint8(at, flow.icmpType),
+};
+
+/** The responder's direction in a record of both: no packets, until the state's other record tells of some. */
+export const REVERSE: Part = {
+  elements: ['reverseOctetDeltaCount', 'reversePacketDeltaCount', 'biflowDirection'],
+  write(to, at) {
+    for (let word = 0; word < 16; word += 4) to.setInt32(at + word, 0);
+    to.setUint8(at + 16, FROM_INITIATOR);
+  },
+};
+
+const FROM_INITIATOR = 1;
+
+export const REVERSE_FLAGS: Part = {
+  elements: ['reverseTcpControlBits'],
+  write: (to, at, flow) => to.setUint8(at, tcpControlBits(flow, 1)),
+};
+
+export const NAT_EVENT: Part = {
+  elements: ['observationTimeMilliseconds', 'natEvent', 'protocolIdentifier'],
+  write(to, at, flow, source) {
+    writeInteger(to, at, flow.end);
+    to.setUint8(at + 8, flow.natEvent);
+    to.setUint8(at + 9, protocolAt(flow, source));
+  },
+};
+
+export const INTERFACES: Part = {
+  elements: ['ingressInterface', 'egressInterface'],
+  write(to, at, flow) {
+    const { ingressInterface, egressInterface } = flow;
+    to.setUint32(at, ingressInterface);
+    to.setUint32(at + 4, egressInterface);
+  },
+};
+
+export const CLASS_PROTOCOL: Part = {
+  elements: ['ipClassOfService', 'protocolIdentifier'],
+  write(to, at, flow, source) {
+    const protocol = protocolAt(flow, source);
+    to.setUint8(at, 0);
+    to.setUint8(at + 1, protocol);
+  },
+};
+
+export const TIMES: Part = {
+  elements: ['flowStartMilliseconds', 'flowEndMilliseconds'],
+  write(to, at, flow) {
+    writeInteger(to, at, flow.start);
+    writeInteger(to, at + 8, flow.end);
+  },
+};
+
+export const UPTIMES: Part = {
+  elements: ['flowStartSysUpTime', 'flowEndSysUpTime'],
+  write(to, at, flow, _source, clock) {
+    clock.write(to, at, flow);
+  },
+};
+
+export const COUNTERS: Part = {
+  elements: ['octetDeltaCount', 'packetDeltaCount'],
+  write(to, at, flow) {
+    to.setUint32(at, flow.octetsHigh);
+    to.setUint32(at + 4, flow.octetsLow);
+    to.setUint32(at + 8, flow.packetsHigh);
+    to.setUint32(at + 12, flow.packetsLow);
+  },
+};
+
+export const PFLOW_COUNTERS: Part = {
+  elements: ['packetDeltaCount', 'octetDeltaCount'],
+  write(to, at, flow) {
+    to.setUint32(at, flow.packetsHigh);
+    to.setUint32(at + 4, flow.packetsLow);
+    to.setUint32(at + 8, flow.octetsHigh);
+    to.setUint32(at + 12, flow.octetsLow);
+  },
+};
+
+/** Never beside octetDeltaCount: some collectors add the two up. */
+export const ESTIMATE: Part = {
+  elements: ['initiatorOctets', 'responderOctets'],
+  write(to, at, flow) {
+    writeInteger(to, at, flow.initiatorOctets);
+    writeInteger(to, at + 8, flow.responderOctets);
+  },
+};
+
+export const POST_NAT4: Part = {
+  elements: ['postNATSourceIPv4Address', 'postNATDestinationIPv4Address'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    writeAddress4(to, at, flow.state, source);
+    writeAddress4(to, at + 4, flow.state, source ^ 1);
+  },
+};
+
+export const POST_NAT6: Part = {
+  elements: ['postNATSourceIPv6Address', 'postNATDestinationIPv6Address'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    writeAddress6(to, at, flow.state, source);
+    writeAddress6(to, at + 16, flow.state, source ^ 1);
+  },
+};
+
+export const POST_NAT_PORTS: Part = {
+  elements: ['postNAPTSourceTransportPort', 'postNAPTDestinationTransportPort'],
+  write(to, at, flow) {
+    const source = postNatSourceEnd(flow);
+    to.setUint16(at, flow.state.port(source));
+    to.setUint16(at + 2, flow.state.port(source ^ 1));
+  },
+};
+
+// Addresses are copied as they lie: the same order read and written saves two swaps a word.
+
+function writeAddress4(to: DataView, at: number, state: StateView, end: number): void {
+  to.setInt32(at, state.view.getInt32(state.addressAt(end), true), true);
+}
+
+function writeAddress6(to: DataView, at: number, state: StateView, end: number): void {
+  const from = state.view;
+  const source = state.addressAt(end);
+  to.setInt32(at, from.getInt32(source, true), true);
+  to.setInt32(at + 4, from.getInt32(source + 4, true), true);
+  to.setInt32(at + 8, from.getInt32(source + 8, true), true);
+  to.setInt32(at + 12, from.getInt32(source + 12, true), true);
+}
+
+export function lengthOf(part: Part): number {
+  return part.elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0);
+}
+
+/** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
+export function writeInteger(to: DataView, at: number, value: number): void {
+  const whole = Math.max(value, 0);
+  to.setUint32(at, whole / 2 ** 32);
+  // Its lower 32 bits: DataView takes them so, and a remainder of floats would be a call into C.
+  to.setUint32(at + 4, whole);
+}
