@@ -502,7 +502,48 @@ describe('transport sessions', () => {
     expect(transport.sent.records + transport.lost.records).to.equal(count);
     expect(collector.flows.length).to.equal(transport.sent.records);
     expect(collector.flows.at(-1)!.source).to.equal('2001:db8::50');
+    const templates = collector.messages.flatMap((message) =>
+      message.templates.map((id) => `${message.domain}/${id}`),
+    );
+    expect(new Set(templates).size).to.equal(templates.length);
     expect(log.lines).to.include('tcp://fake: the queue is full: flow records are lost');
+  });
+
+  it('doubles the pauses up to the longest, and starts again after a steady session', async () => {
+    const { network, transport, log } = fake({
+      whenFull: 'drop',
+      firstPause: 1,
+      longestPause: 6,
+      steadyAfter: 20,
+    });
+    network.isUp = false;
+    transport.start();
+    await until(() => log.lines.length === 5, 'five attempts');
+    network.isUp = true;
+    await until(() => !transport.isDown, 'the connection');
+    network.last.destroy();
+    await until(() => network.connections.length === 2, 'the second session');
+    await sleep(30);
+    network.last.destroy();
+    await until(() => network.connections.length === 3, 'the third session');
+    await transport.close();
+    const pauses = log.lines.map((line) => /next attempt in (.*) s/.exec(line)?.[1] ?? 'connected');
+    const soon = ['0.001', '0.002', '0.004', '0.006', '0.006'];
+    expect(pauses).to.deep.equal([...soon, 'connected', '0.006', 'connected', '0.001', 'connected']);
+  });
+
+  it('ends the session with a collector that ends its side, though it takes nothing', async () => {
+    const { network, transport, encoder } = fake({ whenFull: 'wait', ...QUICK });
+    await transport.open();
+    network.last.hold();
+    encoder.add(sampleFlow({ number: 1 }));
+    encoder.flush(NOW);
+    network.last.push(null);
+    await until(() => network.connections.length === 2, 'the second session');
+    encoder.add(sampleFlow({ number: 2 }));
+    await close({ encoder, transport });
+    expect(network.last.session.collector.flows.map(numberOf)).to.deep.equal([2]);
+    expect([transport.sent.records, transport.lost.records, transport.errors]).to.deep.equal([1, 1, 1]);
   });
 
   it('counts the block that the kernel had not taken as lost, and does not send it again', async () => {
