@@ -54,7 +54,15 @@ const log = new Log({
   now: Date.now,
 });
 const nowhere = new Nowhere();
-const exporter = new Exporter(ENCODERS[format](nowhere), nowhere, { name: 'nowhere', version: 5, estimate: false, log });
+const exporter = new Exporter(ENCODERS[format](nowhere), nowhere, {
+  name: 'nowhere',
+  version: format === 'ipfix' ? 10 : Number(format.slice(1)),
+  estimate: false,
+  noUncounted: false,
+  isPflow: false,
+  direction: 'any',
+  log,
+});
 const options = {
   direction: 'any',
   noUncounted: false,
@@ -72,7 +80,9 @@ await pipeline.close('count');
 const ended = performance.now();
 const { user, system } = process.cpuUsage(cpu);
 await new Promise((resolve) => setTimeout(resolve, 20));
-const steady = collections.filter(({ startTime }) => startTime > began + (ended - began) / 10 && startTime < ended);
+const steady = collections.filter(
+  ({ startTime }) => startTime > began + (ended - began) / 10 && startTime < ended,
+);
 
 const summary = JSON.parse(summaryJson(pipeline.stats, [exporter.result]));
 const wall = (ended - began) / 1000;

@@ -141,6 +141,11 @@ export class StateView {
     return this.view.getUint32(this.at + this.layout.destinationPeer + PEER_SEQLO);
   }
 
+  /** Asked of every deleted state: a sequence number beyond 31 bits would cost an allocation where it is not inlined. */
+  get hasDestinationSeqlo(): boolean {
+    return this.view.getInt32(this.at + this.layout.destinationPeer + PEER_SEQLO) !== 0;
+  }
+
   /** Counters of one direction, as two words: index 0 is initiator to responder, 1 the replies. */
   packetsHigh(index: number): number {
     const { counterSize, packets } = this.layout;

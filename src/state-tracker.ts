@@ -115,7 +115,7 @@ export class StateTracker implements PfsyncHandler {
     flow.observed = time;
     flow.counters = EXACT;
     flow.isContinued = wasReported;
-    flow.hasResponderSequence = state.destinationSeqlo !== 0;
+    flow.hasResponderSequence = state.hasDestinationSeqlo;
     flow.icmpType = icmpType(state);
     flow.endReason = state.expire > 0 ? FORCED_END : isClosedTcp(state) ? END_OF_FLOW : IDLE_TIMEOUT;
     this.#mapper.ended(counters, wasReported);
