@@ -33,6 +33,17 @@ export const DESTINATION_ADVANCE = 8;
 export const HOT_WORDS = 18;
 export const HOT_FLOATS = HOT_WORDS / 2;
 
+/** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
+export const SEQUENCE_SEEN = 1;
+export const SYN_TO_COME = 1 << 2;
+export const FIN_TO_COME = 1 << 4;
+/** The counters came from a full update or from pfctl: an insert's are told too early to be of use. */
+export const COUNTERS_USEFUL = 1 << 6;
+/** Earlier records have told a part of the volume. */
+export const REPORTED = 1 << 7;
+/** The record's original destination port is the type of the ICMP message that opened the state. */
+export const ICMP_TYPE = 1 << 8;
+
 /** Offsets of a record. */
 const RECORD_CREATOR = 8;
 const RECORD_RULE = 12;

@@ -7,11 +7,12 @@ import { hasPorts, icmpType, ORIGINAL_DESTINATION, StateView } from '../protocol
 import type { CounterGain, Counters } from './counters.js';
 import { StateIndex } from './state-index.js';
 import {
+  COUNTERS_USEFUL,
   CREATOR,
   DESTINATION_ADVANCE,
-  DESTINATION_SEQLO,
   FLAGS,
   HEARD,
+  ICMP_TYPE,
   ID_HIGH,
   ID_LOW,
   NEWER,
@@ -22,37 +23,18 @@ import {
   RECORD_INTERFACE,
   RECORD_REPORTED_AT,
   RECORD_SOURCE_STATE,
+  REPORTED,
+  SEQUENCE_SEEN,
   SOURCE_ADVANCE,
-  SOURCE_SEQLO,
   START,
   StateRows,
   TRAFFIC,
 } from './state-slab.js';
+import { followSequence } from './tcp-sequence.js';
 
 export { NO_SLOT } from './state-slab.js';
 
-/** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
-const SEQ_SEEN = 1;
-const SYN_TO_COME = 1 << 2;
-const FIN_TO_COME = 1 << 4;
-/** The counters came from a full update or from pfctl: an insert's are told too early to be of use. */
-const COUNTERS_USEFUL = 1 << 6;
-/** Earlier records have told a part of the volume. */
-const REPORTED = 1 << 7;
-
-/** The record's original destination port is the type of the ICMP message that opened the state. */
-const ICMP_TYPE = 1 << 8;
-
-/** TCPS_* of pf's peers. 10 is TIME_WAIT, where a reset leads without a FIN; 11 and 12 are pf's own, for synproxy. */
-const SYN_SENT = 2;
-const ESTABLISHED = 4;
-const CLOSING = 7;
-const FIN_WAIT_2 = 9;
-
 const TCP = 6;
-
-/** A sequence number that is this far behind is an old message, not an advance of nearly 2^32. */
-const OLD_NEWS = 2 ** 32 - 2 ** 27;
 
 export class StateTable {
   readonly #rows = new StateRows();
@@ -195,56 +177,14 @@ export class StateTable {
     return moved;
   }
 
-  /** Follows both peers of a TCP state: how far their sequence numbers have come, and whether SYN and FIN were among them. */
+  /** A message told the peers: how far a connection has come, and in TCP how much payload went through it. */
   learnPeers(slot: number, peers: StateView | CompressedUpdateView): void {
-    const { sourceState, destinationState } = peers;
     const records = this.#rows.records(slot);
     const at = this.#rows.recordAt(slot);
-    records.setUint8(at + RECORD_SOURCE_STATE, sourceState);
-    records.setUint8(at + RECORD_DESTINATION_STATE, destinationState);
+    records.setUint8(at + RECORD_SOURCE_STATE, peers.sourceState);
+    records.setUint8(at + RECORD_DESTINATION_STATE, peers.destinationState);
     this.#rows.read(slot, this.#view);
-    if (this.#view.protocol !== TCP) return;
-    // pf makes a state with the number of the initiator's SYN itself, and moves it on with the initiator's next packet,
-    // which is the one that establishes the responder. A responder's first number is the one behind its SYN.
-    const hasSynToCome = destinationState < ESTABLISHED;
-    this.#advance(slot, 0, peers.sourceSeqlo, sourceState, hasSynToCome);
-    this.#advance(slot, 1, peers.destinationSeqlo, destinationState, destinationState < SYN_SENT);
-  }
-
-  /** `end` is 0 for the initiator's numbers, 1 for the responder's. */
-  #advance(slot: number, end: 0 | 1, seqlo: number, peerState: number, hasSynToCome: boolean): void {
-    const rows = this.#rows;
-    const word = end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO;
-    const float = end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE;
-    let flags = rows.word(slot, FLAGS);
-    if ((flags & (SEQ_SEEN << end)) === 0) {
-      if (seqlo === 0) return;
-      rows.setWord(slot, word, seqlo);
-      flags |= SEQ_SEEN << end;
-      if (hasSynToCome) flags |= SYN_TO_COME << end;
-      if (peerState < CLOSING) flags |= FIN_TO_COME << end;
-      rows.setWord(slot, FLAGS, flags);
-      return;
-    }
-    let octets = (seqlo - rows.word(slot, word)) >>> 0;
-    if (octets < OLD_NEWS) {
-      rows.setWord(slot, word, seqlo);
-      if (octets > 0 && (flags & (SYN_TO_COME << end)) !== 0) {
-        flags &= ~(SYN_TO_COME << end);
-        octets--;
-      }
-      if (
-        octets > 0 &&
-        (flags & (FIN_TO_COME << end)) !== 0 &&
-        peerState >= CLOSING &&
-        peerState <= FIN_WAIT_2
-      ) {
-        flags &= ~(FIN_TO_COME << end);
-        octets--;
-      }
-      rows.setFloat(slot, float, rows.float(slot, float) + octets);
-    }
-    rows.setWord(slot, FLAGS, flags);
+    if (this.#view.protocol === TCP) followSequence(this.#rows, slot, peers);
   }
 
   read(slot: number, view: StateView): void {
@@ -253,7 +193,7 @@ export class StateTable {
 
   /** Whether the responder's TCP sequence numbers were ever told. */
   hasResponderSequence(slot: number): boolean {
-    return (this.#rows.word(slot, FLAGS) & (SEQ_SEEN << 1)) !== 0;
+    return (this.#rows.word(slot, FLAGS) & (SEQUENCE_SEEN << 1)) !== 0;
   }
 
   /** Type of the ICMP message that opened the state, or -1. */

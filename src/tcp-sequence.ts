@@ -1,0 +1,79 @@
+/**
+ * Volume from TCP sequence numbers. Updates carry both peers' `seqlo`, the end of the highest segment that pf has seen of
+ * each; its advance is the payload sent, with SYN and FIN taken off. Exact as long as no more than 2^32 octets pass
+ * between two updates that are told.
+ */
+import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
+import type { StateView } from '../protocol/pfsync-state.js';
+import {
+  DESTINATION_ADVANCE,
+  DESTINATION_SEQLO,
+  FIN_TO_COME,
+  FLAGS,
+  SEQUENCE_SEEN,
+  SOURCE_ADVANCE,
+  SOURCE_SEQLO,
+  type StateRows,
+  SYN_TO_COME,
+} from './state-slab.js';
+
+/** TCPS_* of pf's peers. 10 is TIME_WAIT, where a reset leads without a FIN; 11 and 12 are pf's own, for synproxy. */
+const SYN_SENT = 2;
+const ESTABLISHED = 4;
+const CLOSING = 7;
+const FIN_WAIT_2 = 9;
+
+/** A sequence number that is up to 2^27 behind is an old message, not an advance of nearly 2^32. */
+const OLD_NEWS = 2 ** 32 - 2 ** 27;
+
+/** Takes in what a message tells of both peers of the TCP state in `slot`. */
+export function followSequence(rows: StateRows, slot: number, peers: StateView | CompressedUpdateView): void {
+  const { sourceState, destinationState } = peers;
+  // pf makes a state with the number of the initiator's SYN itself, and moves it on with the initiator's next packet,
+  // which is the one that establishes the responder. A responder's first number is the one behind its SYN.
+  advance(rows, slot, 0, peers.sourceSeqlo, sourceState, destinationState < ESTABLISHED ? SYN_TO_COME : 0);
+  advance(
+    rows,
+    slot,
+    1,
+    peers.destinationSeqlo,
+    destinationState,
+    destinationState < SYN_SENT ? SYN_TO_COME : 0,
+  );
+}
+
+/** `end` is 0 for the initiator's numbers, 1 for the responder's; `syn` is a flag that their first one sets. */
+function advance(
+  rows: StateRows,
+  slot: number,
+  end: 0 | 1,
+  seqlo: number,
+  peerState: number,
+  syn: number,
+): void {
+  const word = end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO;
+  const float = end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE;
+  const flags = rows.word(slot, FLAGS);
+  if ((flags & (SEQUENCE_SEEN << end)) === 0) {
+    if (seqlo === 0) return;
+    const fin = peerState < CLOSING ? FIN_TO_COME : 0;
+    rows.setWord(slot, word, seqlo);
+    rows.setWord(slot, FLAGS, flags | ((SEQUENCE_SEEN | syn | fin) << end));
+    return;
+  }
+  let octets = (seqlo - rows.word(slot, word)) >>> 0;
+  if (octets === 0 || octets >= OLD_NEWS) return;
+  let taken = 0;
+  if ((flags & (SYN_TO_COME << end)) !== 0) {
+    taken |= SYN_TO_COME << end;
+    octets--;
+  }
+  const hasSentFin = peerState >= CLOSING && peerState <= FIN_WAIT_2;
+  if (octets > 0 && hasSentFin && (flags & (FIN_TO_COME << end)) !== 0) {
+    taken |= FIN_TO_COME << end;
+    octets--;
+  }
+  rows.setWord(slot, word, seqlo);
+  rows.setWord(slot, FLAGS, flags & ~taken);
+  rows.setFloat(slot, float, rows.float(slot, float) + octets);
+}
