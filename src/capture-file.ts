@@ -8,10 +8,9 @@ import { PcapReader } from '../protocol/pcap.js';
 import { PcapngReader } from '../protocol/pcapng.js';
 import { type CaptureFormat, identifyFormat, PCAP_FILE_HEADER, readPcapHeader } from './capture-format.js';
 import {
+  type DecompressedSource,
   FileSource,
-  GunzipSource,
   InheritedFileSource,
-  isEarlyEnd,
   type OctetSource,
   RememberedSource,
   type RewindableSource,
@@ -98,7 +97,7 @@ class CaptureReading {
   readonly #options: CaptureOptions;
   readonly #size: number | undefined;
   readonly #window = new CaptureWindow(LONGEST_RECORD + READ_STEP);
-  #source: RewindableSource | GunzipSource;
+  #source: RewindableSource | DecompressedSource;
   #octets = 0;
   #nextTurn = TURN;
   /** Why the input could not be read to its end. */
@@ -141,6 +140,7 @@ class CaptureReading {
     let format = await this.#identify();
     const isCompressed = format === 'gzip';
     if (isCompressed && 'rewind' in this.#source && this.#source.rewind()) {
+      const { GunzipSource } = await import('./gunzip-source.js');
       this.#source = new GunzipSource(this.#source);
       this.#octets = window.end = 0;
       format = await this.#identify();
@@ -218,8 +218,8 @@ class CaptureReading {
       if (reader === undefined) return 'ends in the middle of its file header';
       return window.at === window.end ? undefined : `ends in the middle of ${reader.unfinished(window)}`;
     }
-    if (!(this.#source instanceof GunzipSource)) return `cannot be read ${last}: ${reasonOf(failure)}`;
-    if (isEarlyEnd(failure)) return `ends in the middle of its gzip data, ${last}`;
+    if (!('endsEarly' in this.#source)) return `cannot be read ${last}: ${reasonOf(failure)}`;
+    if (this.#source.endsEarly(failure)) return `ends in the middle of its gzip data, ${last}`;
     return `has corrupt gzip data ${last}: ${reasonOf(failure)}`;
   }
 

@@ -1,4 +1,5 @@
 /** Opens an exporter for each collector that was asked for. */
+import { statSync } from 'node:fs';
 import type { ExportCounts } from '../protocol/export-statistics.js';
 import type { NatView } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
@@ -16,10 +17,10 @@ import { type CollectorSpec, optionsChoice } from './option-values.js';
 import { paceOf } from './pace.js';
 import type { Stats } from './stats.js';
 import type { Transport } from './transport.js';
-import { openTcp, policyOf } from './transport-tcp.js';
-import { openTls } from './transport-tls.js';
 import { openUdp } from './transport-udp.js';
-import { openUdpBatch } from './transport-udp-batch.js';
+
+/** Octets. */
+const LARGE_CAPTURE = 8 << 20;
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -64,7 +65,13 @@ async function openExporter(
   });
 }
 
-function openTransport(name: string, spec: CollectorSpec, options: Options, log: Log): Promise<Transport> {
+/** Loads what is needed: a conversion over UDP does not wait for TLS, nor a small one for batches. */
+async function openTransport(
+  name: string,
+  spec: CollectorSpec,
+  options: Options,
+  log: Log,
+): Promise<Transport> {
   const { protocol, rate = options.rate, source = options.source } = spec;
   const isConversion = options.reads.length > 0;
   const common = { endpoint: spec, source, log, name };
@@ -72,11 +79,21 @@ function openTransport(name: string, spec: CollectorSpec, options: Options, log:
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
     const udp = { ...common, maxMessage: options.maxMessage, pace };
-    return isConversion ? openUdpBatch(udp) : openUdp({ ...udp, follows: 'name' });
+    if (!isConversion) return openUdp({ ...udp, follows: 'name' });
+    if (!options.reads.some(isLarge)) return openUdp(udp);
+    const { openUdpBatch } = await import('./transport-udp-batch.js');
+    return openUdpBatch(udp);
   }
+  const { openTcp, policyOf } = await import('./transport-tcp.js');
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);
+  const { openTls } = await import('./transport-tls.js');
   return openTls({ ...stream, files: options, serverName: options.tlsName });
+}
+
+/** Whether sending a capture's flows takes longer than loading what sends them faster. */
+function isLarge(path: string): boolean {
+  return path !== '-' && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_CAPTURE;
 }
 
 type EncoderChoice = Pick<

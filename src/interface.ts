@@ -1,5 +1,4 @@
 /** Interfaces: pfsync carries names, export formats want numbers. */
-import { createHash } from 'node:crypto';
 import type { NetworkInterface } from '../protocol/flow-record.js';
 import { NO_INTERFACE } from '../protocol/flow-record.js';
 
@@ -82,7 +81,10 @@ export class InterfaceTable {
 
 /** An ifIndex from the name alone: the same after every restart and on every machine. 16 bits, because NetFlow v5 has no more. */
 export function derivedIndex(name: string): number {
-  return (createHash('sha256').update(name, 'latin1').digest().readUInt16BE(0) % 0xffff) + 1;
+  // FNV-1a, 32 bits, folded.
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return (((hash >>> 16) ^ (hash & 0xffff)) % 0xffff) + 1;
 }
 
 function nameAt(view: DataView, at: number): string {

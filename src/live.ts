@@ -6,7 +6,7 @@ import type { Log } from './log.js';
 import type { Options } from './option-table.js';
 import { PFCTL, PfctlPoller } from './pfctl.js';
 import type { Pipeline } from './pipeline.js';
-import type { SpawnCommand } from './privileged-shell.js';
+import { PrivilegedShells } from './privileged-shell.js';
 import { SelfFilter } from './self.js';
 
 /** Share of `--hold` between two flushes: a record that just missed one still leaves in time. */
@@ -20,11 +20,12 @@ export class LiveSources {
   readonly #hold: number;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `spawn` starts tcpdump: as our own child when undefined, or by who keeps the rights that we give up. */
-  constructor(options: Options, pipeline: Pipeline, log: Log, spawn: SpawnCommand | undefined) {
+  /** `rights`: ours stay as they are, or will be dropped, so that somebody else has to start tcpdump again. */
+  constructor(options: Options, pipeline: Pipeline, log: Log, rights: 'kept' | 'dropped') {
     const { interfaces, captureFilter, listen, allow, hold } = options;
     const consumer = hold === 0 ? flushing(pipeline) : pipeline;
     const clock = () => performance.now();
+    const spawn = rights === 'dropped' ? new PrivilegedShells().spawn : undefined;
     this.#pipeline = pipeline;
     this.#hold = hold;
     this.#captures = interfaces.map((interfaceName) => {

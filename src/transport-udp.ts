@@ -1,6 +1,5 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
 import { createSocket, type Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { Log } from './log.js';
 import type { Endpoint } from './option-values.js';
@@ -43,7 +42,8 @@ export interface UdpOptions {
   readonly resolve?: (host: string, family: number) => Promise<{ address: string; family: number }>;
 }
 
-function resolveName(host: string, family: number) {
+async function resolveName(host: string, family: number) {
+  const { lookup } = await import('node:dns/promises');
   return lookup(host, { family });
 }
 
@@ -80,7 +80,8 @@ export async function openUdp(options: UdpOptions): Promise<UdpTransport> {
 /** Resolves the name. Throws a StartError. */
 export async function collectorAddress(options: UdpOptions): Promise<{ family: 4 | 6; address: string }> {
   const { endpoint, source, name, resolve = resolveName } = options;
-  const wanted = endpoint.family || (source === undefined ? 0 : source.includes(':') ? 6 : 4);
+  if (endpoint.family !== 0) return { family: endpoint.family, address: endpoint.host };
+  const wanted = source === undefined ? 0 : source.includes(':') ? 6 : 4;
   const { family, address } = await resolve(endpoint.host, wanted).catch((error: Error) => {
     throw new StartError(`-n ${name}: ${error.message}`);
   });
