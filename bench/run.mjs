@@ -36,7 +36,7 @@ const tools = compile();
 function compile() {
   try {
     for (const name of YARDSTICKS) {
-      execFileSync('cc', ['-O2', '-w', '-o', join(folder, name), join(given.tools, `${name}.c`)]);
+      execFileSync('cc', ['-O3', '-w', '-o', join(folder, name), join(given.tools, `${name}.c`)]);
     }
     return Object.fromEntries(YARDSTICKS.map((name) => [name, join(folder, name)]));
   } catch {
@@ -161,7 +161,7 @@ function checkSums(summary, manifest) {
 function checkSink(seen, records, datagrams, manifest) {
   same('datagrams of the sink', seen.datagrams + seen.kernel_drops, datagrams);
   if (seen.kernel_drops > 0) return;
-  same('records of the sink', seen.records - (seen.options > 0 ? seen.records - records : 0), records);
+  same('records of the sink', seen.records, records);
   same('octets of the sink', seen.sum_octets, manifest.sum_bytes);
   same('packets of the sink', seen.sum_packets, manifest.sum_packets);
 }

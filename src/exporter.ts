@@ -25,6 +25,9 @@ export interface ExporterOptions {
 
 const WORD = 2 ** 32;
 
+/** What the format could not hold is looked after once in so many records, and at the end: a mask. */
+const LOSS_CHECK = 1023;
+
 export class Exporter implements Outlet {
   readonly #options: ExporterOptions;
   readonly #encoder: FlowEncoder;
@@ -35,6 +38,7 @@ export class Exporter implements Outlet {
   readonly #leavesOutEstimates: boolean;
   #filtered = 0;
   #uncounted = 0;
+  #encoded = 0;
   #unsupported = 0;
   #clipped = 0;
   #clamped = 0;
@@ -59,9 +63,10 @@ export class Exporter implements Outlet {
   }
 
   add(flow: FlowRecord): void {
-    if (!this.#isWanted(flow)) this.#filtered++;
-    else if (flow.counters === TCPSEQ && this.#leavesOutEstimates) this.#uncounted++;
-    else if (flow.counters === TCPSEQ && this.#splitsEstimates) this.#addEstimate(flow);
+    if (this.#direction !== 0 && !this.#isWanted(flow)) this.#filtered++;
+    else if (flow.counters !== TCPSEQ) this.#encode(flow);
+    else if (this.#leavesOutEstimates) this.#uncounted++;
+    else if (this.#splitsEstimates) this.#addEstimate(flow);
     else this.#encode(flow);
   }
 
@@ -110,8 +115,7 @@ export class Exporter implements Outlet {
 
   #encode(flow: FlowRecord): void {
     if (this.#encoder.add(flow) === 0) this.#unsupported++;
-    const { clippedTimes, clampedCounters } = this.#encoder.losses;
-    if (clippedTimes !== this.#clipped || clampedCounters !== this.#clamped) this.#tellLosses();
+    if ((++this.#encoded & LOSS_CHECK) === 0) this.#tellLosses();
   }
 
   /** One record for each direction that sent payload, and the forward one in any case. */
