@@ -5,7 +5,8 @@ import { OPTION_ROWS } from '../src/option-table.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string) => readFileSync(`${ROOT}${path}`, 'utf8');
-const sources = (folder: string) => readdirSync(`${ROOT}${folder}`).filter((name) => name.endsWith('.ts'));
+const sources = (folder: string) =>
+  readdirSync(`${ROOT}${folder}`).filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
 
 /** npm's and other programs' options, which the README shows too. */
 const FOREIGN = new Set(['silent', 'version']);
