@@ -206,7 +206,7 @@ describe('the live capture', () => {
     await until(() => log.lines.some((line) => line.includes('again in')));
     expect(packets.texts).to.deep.equal(['one']);
     expect(capture.counters.cut).to.equal(1);
-    expect(log.lines[1]).to.equal('pfsync0: the capture ends in the middle of packet 2');
+    expect(log.lines).to.include('pfsync0: the capture ends in the middle of packet 2');
   });
 
   it('leaves packets with tcpdump while the consumer is congested', async () => {
