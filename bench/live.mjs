@@ -33,9 +33,9 @@ function start(command, ...args) {
   return { child, told, ended: once(child, 'close') };
 }
 
-async function says(pattern, { told }) {
+async function says(pattern, { told }, limit = 10_000) {
   for (let waited = 0; !pattern.test(told.stderr); waited += 20) {
-    if (waited > 10_000) throw new Error(`waited in vain for ${pattern}: ${told.stderr}`);
+    if (waited > limit) throw new Error(`waited in vain for ${pattern}: ${told.stderr}`);
     await setTimeout(20);
   }
 }
@@ -57,7 +57,7 @@ try {
   const pfflowd = start(process.execPath, PROGRAM, ...options);
   await says(/capturing on/, pfflowd);
   const began = processorTime(pfflowd.child.pid);
-  await says(/\{"frames".*\}/, feed);
+  await says(/\{"frames".*\}/, feed, 120_000);
   // tcpdump hands a buffer that is not full on after a second.
   await setTimeout(2000);
   const used = processorTime(pfflowd.child.pid) - began;
