@@ -5,6 +5,7 @@
  */
 import type { StateLayout } from '../protocol/pfsync-layout.js';
 import type { StateView } from '../protocol/pfsync-state.js';
+import type { Counters } from './counters.js';
 
 export const ROWS = 8192;
 const ROW_SHIFT = 13;
@@ -23,14 +24,15 @@ export const HEARD = 5;
 export const SOURCE_SEQLO = 6;
 export const DESTINATION_SEQLO = 7;
 export const FLAGS = 8;
-/** A free row's link to the next free one of its slab. */
-const NEXT_FREE = 9;
+/** States of the two peers, the source's in the low octet; in a free row the link to the next free one of its slab. */
+export const PEERS = 9;
+const NEXT_FREE = PEERS;
 /** 64-bit floats, as indexes of a Float64Array over the same row: milliseconds, and octets of TCP payload. */
-export const START = 5;
-export const TRAFFIC = 6;
-export const SOURCE_ADVANCE = 7;
-export const DESTINATION_ADVANCE = 8;
-export const HOT_WORDS = 18;
+export const TRAFFIC = 5;
+export const SOURCE_ADVANCE = 6;
+export const DESTINATION_ADVANCE = 7;
+/** As many octets as a cache line. */
+export const HOT_WORDS = 16;
 export const HOT_FLOATS = HOT_WORDS / 2;
 
 /** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
@@ -43,6 +45,7 @@ export const COUNTERS_USEFUL = 1 << 6;
 export const REPORTED = 1 << 7;
 /** The record's original destination port is the type of the ICMP message that opened the state. */
 export const ICMP_TYPE = 1 << 8;
+export const IS_TCP = 1 << 9;
 
 /** Offsets of a record. */
 const RECORD_CREATOR = 8;
@@ -56,8 +59,8 @@ const RECORD_PROTOCOL = 54;
 const RECORD_TRANSLATED_PROTOCOL = 55;
 const RECORD_DIRECTION = 56;
 const RECORD_TIMEOUT = 57;
-export const RECORD_SOURCE_STATE = 58;
-export const RECORD_DESTINATION_STATE = 59;
+const RECORD_SOURCE_STATE = 58;
+const RECORD_DESTINATION_STATE = 59;
 /** Milliseconds since the epoch (64-bit float) when the counters were told. */
 export const RECORD_COUNTED = 60;
 const RECORD_ADDRESSES = 68;
@@ -65,7 +68,9 @@ const RECORD_PORTS = RECORD_ADDRESSES + 4 * 16;
 /** What earlier records of a long flow have already told: packets and octets as above, and when. */
 const RECORD_REPORTED = RECORD_PORTS + 4 * 2;
 export const RECORD_REPORTED_AT = RECORD_REPORTED + 32;
-export const RECORD_LENGTH = RECORD_REPORTED_AT + 8;
+/** Milliseconds since the epoch (64-bit float) of the earliest start that was told. */
+export const RECORD_START = RECORD_REPORTED_AT + 8;
+export const RECORD_LENGTH = RECORD_START + 8;
 
 const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
 
@@ -163,6 +168,23 @@ export class StateRows {
     }
   }
 
+  /** The slab's hot rows, and where this one begins in them: for who touches more than one word. */
+  hot(slot: number): Int32Array {
+    return this.#slabs[slot >>> ROW_SHIFT]!.hot;
+  }
+
+  hotAt(slot: number): number {
+    return (slot & ROW_MASK) * HOT_WORDS;
+  }
+
+  floats(slot: number): Float64Array {
+    return this.#slabs[slot >>> ROW_SHIFT]!.floats;
+  }
+
+  floatsAt(slot: number): number {
+    return (slot & ROW_MASK) * HOT_FLOATS;
+  }
+
   word(slot: number, word: number): number {
     return this.#slabs[slot >>> ROW_SHIFT]!.hot[(slot & ROW_MASK) * HOT_WORDS + word]!;
   }
@@ -199,6 +221,9 @@ export class StateRows {
   read(slot: number, view: StateView): void {
     const records = this.records(slot);
     const at = this.recordAt(slot);
+    const peers = this.word(slot, PEERS);
+    records.setUint8(at + RECORD_SOURCE_STATE, peers & 255);
+    records.setUint8(at + RECORD_DESTINATION_STATE, peers >>> 8);
     view.view = records;
     view.at = at;
     view.layout = TABLE_LAYOUT;
@@ -225,32 +250,50 @@ export class StateRows {
     to.setUint8(at + RECORD_TRANSLATED_PROTOCOL, state.translatedProtocol);
     to.setUint8(at + RECORD_DIRECTION, state.direction);
     to.setUint8(at + RECORD_TIMEOUT, state.timeout);
+    const { view } = state;
+    const isNarrow = state.family === 4 && state.translatedFamily === 4;
     for (let end = 0; end < 4; end++) {
       const from = state.addressAt(end);
       const address = at + RECORD_ADDRESSES + 16 * end;
-      to.setInt32(address, state.view.getInt32(from));
-      to.setInt32(address + 4, state.view.getInt32(from + 4));
-      to.setInt32(address + 8, state.view.getInt32(from + 8));
-      to.setInt32(address + 12, state.view.getInt32(from + 12));
+      to.setInt32(address, view.getInt32(from));
       to.setUint16(at + RECORD_PORTS + 2 * end, state.port(end));
+      if (isNarrow) continue;
+      to.setInt32(address + 4, view.getInt32(from + 4));
+      to.setInt32(address + 8, view.getInt32(from + 8));
+      to.setInt32(address + 12, view.getInt32(from + 12));
     }
   }
 
-  /** Packets and octets of one direction, as unsigned words. */
-  setCounters(
-    slot: number,
-    index: number,
-    packetsHigh: number,
-    packetsLow: number,
-    octetsHigh: number,
-    octetsLow: number,
-  ): void {
-    const to = this.records(slot);
+  /**
+   * Keeps one direction's counters if they are news, which is what counters that went back are not. The answer is below 0
+   * when they are old, 0 when they are the same, above 0 when they have moved.
+   */
+  raiseCounters(slot: number, told: Counters, index: number): number {
+    const records = this.records(slot);
     const at = this.recordAt(slot) + 8 * index;
-    to.setUint32(at + RECORD_PACKETS, packetsHigh);
-    to.setUint32(at + RECORD_PACKETS + 4, packetsLow);
-    to.setUint32(at + RECORD_OCTETS, octetsHigh);
-    to.setUint32(at + RECORD_OCTETS + 4, octetsLow);
+    const packetsHigh = told.packetsHigh(index);
+    const packetsLow = told.packetsLow(index);
+    const octetsHigh = told.octetsHigh(index);
+    const octetsLow = told.octetsLow(index);
+    const morePackets =
+      packetsHigh - records.getUint32(at + RECORD_PACKETS) ||
+      packetsLow - records.getUint32(at + RECORD_PACKETS + 4);
+    const moreOctets =
+      octetsHigh - records.getUint32(at + RECORD_OCTETS) ||
+      octetsLow - records.getUint32(at + RECORD_OCTETS + 4);
+    if (morePackets < 0 || moreOctets < 0) return -1;
+    if (morePackets === 0 && moreOctets === 0) return 0;
+    records.setUint32(at + RECORD_PACKETS, packetsHigh);
+    records.setUint32(at + RECORD_PACKETS + 4, packetsLow);
+    records.setUint32(at + RECORD_OCTETS, octetsHigh);
+    records.setUint32(at + RECORD_OCTETS + 4, octetsLow);
+    return 1;
+  }
+
+  clearCounters(slot: number): void {
+    const records = this.records(slot);
+    const at = this.recordAt(slot) + RECORD_PACKETS;
+    for (let offset = 0; offset < 32; offset += 4) records.setInt32(at + offset, 0);
   }
 
   /** Counters of the last report; zeros where there was none. */

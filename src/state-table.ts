@@ -15,18 +15,18 @@ import {
   ICMP_TYPE,
   ID_HIGH,
   ID_LOW,
+  IS_TCP,
   NEWER,
   NO_SLOT,
   OLDER,
+  PEERS,
   RECORD_COUNTED,
-  RECORD_DESTINATION_STATE,
   RECORD_INTERFACE,
   RECORD_REPORTED_AT,
-  RECORD_SOURCE_STATE,
+  RECORD_START,
   REPORTED,
   SEQUENCE_SEEN,
   SOURCE_ADVANCE,
-  START,
   StateRows,
   TRAFFIC,
 } from './state-slab.js';
@@ -77,18 +77,25 @@ export class StateTable {
     const slot = rows.allocate();
     const creatorId = state.creatorId;
     rows.write(slot, state, interfaceNumber);
-    rows.setWord(slot, ID_HIGH, state.idHigh);
-    rows.setWord(slot, ID_LOW, state.idLow);
-    rows.setWord(slot, CREATOR, creatorId);
-    rows.setWord(slot, FLAGS, icmpType(state) < 0 ? 0 : ICMP_TYPE);
-    rows.setFloat(slot, START, Number.POSITIVE_INFINITY);
-    rows.setFloat(slot, TRAFFIC, time);
-    rows.setFloat(slot, SOURCE_ADVANCE, 0);
-    rows.setFloat(slot, DESTINATION_ADVANCE, 0);
-    rows.setCounters(slot, 0, 0, 0, 0, 0);
-    rows.setCounters(slot, 1, 0, 0, 0, 0);
-    rows.records(slot).setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
-    rows.setWord(slot, HEARD, time / 1000);
+    rows.clearCounters(slot);
+    const records = rows.records(slot);
+    const recordAt = rows.recordAt(slot);
+    records.setFloat64(recordAt + RECORD_COUNTED, time);
+    records.setFloat64(recordAt + RECORD_START, Number.POSITIVE_INFINITY);
+    const flags = (state.protocol === TCP ? IS_TCP : 0) | (icmpType(state) < 0 ? 0 : ICMP_TYPE);
+    const hot = rows.hot(slot);
+    const at = rows.hotAt(slot);
+    hot[at + ID_HIGH] = state.idHigh;
+    hot[at + ID_LOW] = state.idLow;
+    hot[at + CREATOR] = creatorId;
+    hot[at + FLAGS] = flags;
+    hot[at + PEERS] = 0;
+    hot[at + HEARD] = time / 1000;
+    const floats = rows.floats(slot);
+    const floatsAt = rows.floatsAt(slot);
+    floats[floatsAt + TRAFFIC] = time;
+    floats[floatsAt + SOURCE_ADVANCE] = 0;
+    floats[floatsAt + DESTINATION_ADVANCE] = 0;
     this.#linkAsNewest(slot);
     this.#index.add(slot);
     this.#countOf(creatorId).states++;
@@ -122,8 +129,12 @@ export class StateTable {
   /** A message named the state. `isTraffic`: it shows that packets passed. */
   heard(slot: number, time: number, isTraffic: boolean): void {
     const rows = this.#rows;
-    rows.setWord(slot, HEARD, time / 1000);
-    if (isTraffic && time > rows.float(slot, TRAFFIC)) rows.setFloat(slot, TRAFFIC, time);
+    rows.hot(slot)[rows.hotAt(slot) + HEARD] = time / 1000;
+    if (isTraffic) {
+      const floats = rows.floats(slot);
+      const at = rows.floatsAt(slot) + TRAFFIC;
+      if (time > floats[at]!) floats[at] = time;
+    }
     if (slot === this.#newest) return;
     this.#unlink(slot);
     this.#linkAsNewest(slot);
@@ -131,7 +142,9 @@ export class StateTable {
 
   /** A full record told the state's age: the earliest start that any gives is the true one. */
   learnAge(slot: number, start: number): void {
-    if (start < this.#rows.float(slot, START)) this.#rows.setFloat(slot, START, start);
+    const records = this.#rows.records(slot);
+    const at = this.#rows.recordAt(slot) + RECORD_START;
+    if (start < records.getFloat64(at)) records.setFloat64(at, start);
   }
 
   /**
@@ -140,51 +153,22 @@ export class StateTable {
    */
   learnCounters(slot: number, told: Counters, time: number, isUseful: boolean): boolean {
     const rows = this.#rows;
-    const known = this.#view;
-    rows.read(slot, known);
-    let moved = false;
-    let news = false;
-    for (let index = 0; index < 2; index++) {
-      const packets = compare(
-        told.packetsHigh(index),
-        told.packetsLow(index),
-        known.packetsHigh(index),
-        known.packetsLow(index),
-      );
-      const octets = compare(
-        told.octetsHigh(index),
-        told.octetsLow(index),
-        known.octetsHigh(index),
-        known.octetsLow(index),
-      );
-      if (packets < 0 || octets < 0) continue;
-      news = true;
-      if (packets === 0 && octets === 0) continue;
-      moved = true;
-      rows.setCounters(
-        slot,
-        index,
-        told.packetsHigh(index),
-        told.packetsLow(index),
-        told.octetsHigh(index),
-        told.octetsLow(index),
-      );
-    }
-    if (news) {
+    const forward = rows.raiseCounters(slot, told, 0);
+    const reply = rows.raiseCounters(slot, told, 1);
+    if (forward >= 0 || reply >= 0) {
       rows.records(slot).setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
       if (isUseful) this.#setFlag(slot, COUNTERS_USEFUL);
     }
-    return moved;
+    return forward > 0 || reply > 0;
   }
 
   /** A message told the peers: how far a connection has come, and in TCP how much payload went through it. */
   learnPeers(slot: number, peers: StateView | CompressedUpdateView): void {
-    const records = this.#rows.records(slot);
-    const at = this.#rows.recordAt(slot);
-    records.setUint8(at + RECORD_SOURCE_STATE, peers.sourceState);
-    records.setUint8(at + RECORD_DESTINATION_STATE, peers.destinationState);
-    this.#rows.read(slot, this.#view);
-    if (this.#view.protocol === TCP) followSequence(this.#rows, slot, peers);
+    const rows = this.#rows;
+    const hot = rows.hot(slot);
+    const at = rows.hotAt(slot);
+    hot[at + PEERS] = peers.sourceState | (peers.destinationState << 8);
+    if ((hot[at + FLAGS]! & IS_TCP) !== 0) followSequence(rows, slot, peers);
   }
 
   read(slot: number, view: StateView): void {
@@ -209,7 +193,8 @@ export class StateTable {
 
   /** Milliseconds since the epoch; the last sign of traffic where no full record told the age. */
   start(slot: number): number {
-    return Math.min(this.#rows.float(slot, START), this.#rows.float(slot, TRAFFIC));
+    const told = this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_START);
+    return Math.min(told, this.#rows.float(slot, TRAFFIC));
   }
 
   lastTraffic(slot: number): number {
@@ -300,8 +285,10 @@ export class StateTable {
 
   #linkAsNewest(slot: number): void {
     const rows = this.#rows;
-    rows.setWord(slot, NEWER, NO_SLOT);
-    rows.setWord(slot, OLDER, this.#newest);
+    const hot = rows.hot(slot);
+    const at = rows.hotAt(slot);
+    hot[at + NEWER] = NO_SLOT;
+    hot[at + OLDER] = this.#newest;
     if (this.#newest === NO_SLOT) this.#oldest = slot;
     else rows.setWord(this.#newest, NEWER, slot);
     this.#newest = slot;
@@ -309,8 +296,10 @@ export class StateTable {
 
   #unlink(slot: number): void {
     const rows = this.#rows;
-    const newer = rows.word(slot, NEWER);
-    const older = rows.word(slot, OLDER);
+    const hot = rows.hot(slot);
+    const at = rows.hotAt(slot);
+    const newer = hot[at + NEWER]!;
+    const older = hot[at + OLDER]!;
     if (newer === NO_SLOT) this.#newest = older;
     else rows.setWord(newer, OLDER, older);
     if (older === NO_SLOT) this.#oldest = newer;
@@ -326,8 +315,4 @@ function isSameEnd(one: StateView, other: StateView, end: number): boolean {
     if (a !== other.view.getInt32(other.addressAt(end) + 4 * word)) return false;
   }
   return !hasPorts(one.protocol) || one.port(end) === other.port(end);
-}
-
-function compare(high: number, low: number, otherHigh: number, otherLow: number): number {
-  return high === otherHigh ? low - otherLow : high - otherHigh;
 }

@@ -29,40 +29,44 @@ const OLD_NEWS = 2 ** 32 - 2 ** 27;
 /** Takes in what a message tells of both peers of the TCP state in `slot`. */
 export function followSequence(rows: StateRows, slot: number, peers: StateView | CompressedUpdateView): void {
   const { sourceState, destinationState } = peers;
+  const hot = rows.hot(slot);
+  const at = rows.hotAt(slot);
   // pf makes a state with the number of the initiator's SYN itself, and moves it on with the initiator's next packet,
   // which is the one that establishes the responder. A responder's first number is the one behind its SYN.
-  advance(rows, slot, 0, peers.sourceSeqlo, sourceState, destinationState < ESTABLISHED ? SYN_TO_COME : 0);
-  advance(
-    rows,
-    slot,
-    1,
-    peers.destinationSeqlo,
-    destinationState,
-    destinationState < SYN_SENT ? SYN_TO_COME : 0,
-  );
+  const syn = destinationState < ESTABLISHED ? SYN_TO_COME : 0;
+  const synOfResponder = destinationState < SYN_SENT ? SYN_TO_COME : 0;
+  const sent = advance(hot, at, 0, peers.sourceSeqlo, sourceState, syn);
+  const answered = advance(hot, at, 1, peers.destinationSeqlo, destinationState, synOfResponder);
+  if (sent + answered === 0) return;
+  const floats = rows.floats(slot);
+  const floatsAt = rows.floatsAt(slot);
+  floats[floatsAt + SOURCE_ADVANCE]! += sent;
+  floats[floatsAt + DESTINATION_ADVANCE]! += answered;
 }
 
-/** `end` is 0 for the initiator's numbers, 1 for the responder's; `syn` is a flag that their first one sets. */
+/**
+ * Octets of payload by which an end has advanced. `end` is 0 for the initiator's numbers, 1 for the responder's; `syn` is a
+ * flag that their first one sets.
+ */
 function advance(
-  rows: StateRows,
-  slot: number,
+  hot: Int32Array,
+  at: number,
   end: 0 | 1,
   seqlo: number,
   peerState: number,
   syn: number,
-): void {
-  const word = end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO;
-  const float = end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE;
-  const flags = rows.word(slot, FLAGS);
+): number {
+  const word = at + (end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO);
+  const flags = hot[at + FLAGS]!;
   if ((flags & (SEQUENCE_SEEN << end)) === 0) {
-    if (seqlo === 0) return;
+    if (seqlo === 0) return 0;
     const fin = peerState < CLOSING ? FIN_TO_COME : 0;
-    rows.setWord(slot, word, seqlo);
-    rows.setWord(slot, FLAGS, flags | ((SEQUENCE_SEEN | syn | fin) << end));
-    return;
+    hot[word] = seqlo;
+    hot[at + FLAGS] = flags | ((SEQUENCE_SEEN | syn | fin) << end);
+    return 0;
   }
-  let octets = (seqlo - rows.word(slot, word)) >>> 0;
-  if (octets === 0 || octets >= OLD_NEWS) return;
+  let octets = (seqlo - hot[word]!) >>> 0;
+  if (octets === 0 || octets >= OLD_NEWS) return 0;
   let taken = 0;
   if ((flags & (SYN_TO_COME << end)) !== 0) {
     taken |= SYN_TO_COME << end;
@@ -73,7 +77,7 @@ function advance(
     taken |= FIN_TO_COME << end;
     octets--;
   }
-  rows.setWord(slot, word, seqlo);
-  rows.setWord(slot, FLAGS, flags & ~taken);
-  rows.setFloat(slot, float, rows.float(slot, float) + octets);
+  hot[word] = seqlo;
+  hot[at + FLAGS] = flags & ~taken;
+  return octets;
 }
