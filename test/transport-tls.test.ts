@@ -199,12 +199,12 @@ describeWithOpenssl('IPFIX over TLS', () => {
     [
       'of an unknown authority',
       () => [stranger.issue('unknown', 'IP:127.0.0.1'), { files: trusting }],
-      /^certificate refused: unable to verify the first certificate$/,
+      /^certificate refused: unable to verify the first certificate/,
     ],
     [
       'of no authority that the system trusts',
       () => [server, {}],
-      /^certificate refused: unable to verify the first certificate$/,
+      /^certificate refused: unable to verify the first certificate/,
     ],
     [
       'of another host',
