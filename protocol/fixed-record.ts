@@ -8,11 +8,12 @@ import { UptimeClock } from './uptime.js';
 export interface FixedFormat {
   readonly version: number;
   readonly headerLength: number;
-  readonly recordLength: number;
   readonly mostRecords: number;
-  /** Offset in the record of the octet that names the IP protocol. */
-  readonly protocolAt: number;
 }
+
+/** The record is the same in both versions, as far as it is filled. */
+const RECORD_LENGTH = 48;
+const PROTOCOL = 38;
 
 export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   clampedCounters = 0;
@@ -38,7 +39,7 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     this.#format = format;
     this.#nat = nat;
     this.#writeSequence = writeSequence;
-    const fitting = Math.floor((room.view.byteLength - format.headerLength) / format.recordLength);
+    const fitting = Math.floor((room.view.byteLength - format.headerLength) / RECORD_LENGTH);
     this.#mostRecords = Math.min(format.mostRecords, fitting);
   }
 
@@ -86,9 +87,7 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     const state = flow.state;
     const from = state.view;
     const to = this.#room.view;
-    const at = format.headerLength + this.#count * format.recordLength;
-    // What takes a branch stands in a constant first: V8 makes a call, with boxed numbers, of an access to a DataView
-    // whose argument branches. Twice the speed of the whole way from packet to datagram.
+    const at = format.headerLength + this.#count * RECORD_LENGTH;
     const interfaces = (flow.ingressInterface << 16) | flow.egressInterface;
     const protocol = protocolAt(flow, source);
     const ports = hasPorts(protocol) ? (state.port(source) << 16) | state.port(source ^ 1) : 0;
@@ -104,7 +103,7 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     to.setInt32(at + 36, 0);
     to.setInt32(at + 40, 0);
     to.setInt32(at + 44, 0);
-    to.setUint8(at + format.protocolAt, protocol);
+    to.setUint8(at + PROTOCOL, protocol);
     if (++this.#count === this.#mostRecords) this.#close(flow.observed);
   }
 
@@ -121,6 +120,6 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     const records = this.#count;
     this.#sequence = (this.#sequence + records) >>> 0;
     this.#count = 0;
-    this.#room.send(format.headerLength + records * format.recordLength, records);
+    this.#room.send(format.headerLength + records * RECORD_LENGTH, records);
   }
 }

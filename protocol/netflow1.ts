@@ -3,7 +3,7 @@ import { FixedRecordEncoder } from './fixed-record.js';
 import type { NatView } from './flow-record.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 
-const NETFLOW1 = { version: 1, headerLength: 16, recordLength: 48, mostRecords: 24, protocolAt: 38 };
+const NETFLOW1 = { version: 1, headerLength: 16, mostRecords: 24 };
 
 export function netflow1Encoder(room: MessageRoom, nat: NatView): FlowEncoder {
   return new FixedRecordEncoder(room, NETFLOW1, nat, () => {});

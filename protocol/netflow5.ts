@@ -3,7 +3,7 @@ import { FixedRecordEncoder } from './fixed-record.js';
 import type { NatView } from './flow-record.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 
-const NETFLOW5 = { version: 5, headerLength: 24, recordLength: 48, mostRecords: 30, protocolAt: 38 };
+const NETFLOW5 = { version: 5, headerLength: 24, mostRecords: 30 };
 
 /** Engine type of pflow(4), so that its users find their exporter again. */
 const ENGINE_TYPE = 42;

@@ -1,7 +1,6 @@
 /**
  * A state of any pfsync version, read where it lies. A state is never copied to be read: `StateView` points at the octets
- * of a packet (or of a state table row) and each field is fetched when it is asked for; on six-state packets this is
- * worth 2-3 times the speed of filling an object.
+ * of a packet (or of a state table row) and each field is fetched when it is asked for.
  */
 import {
   type Endpoints,

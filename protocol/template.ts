@@ -187,6 +187,3 @@ export function pflowProfile(): Profile {
     select: (flow, source) => (familyAt(flow, source) === 6 ? ipv6 : ipv4),
   };
 }
-
-// In these functions no argument of a DataView's method branches: V8 would make a call with boxed numbers of it,
-// at half the speed of the whole conversion.

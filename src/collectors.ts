@@ -39,7 +39,7 @@ export async function openSinks(options: Options, log: Log, stats: Stats): Promi
 }
 
 /** Resolves names and opens sockets. Throws a StartError. */
-export function openExporters(options: Options, log: Log, stats: Stats): Promise<Exporter[]> {
+function openExporters(options: Options, log: Log, stats: Stats): Promise<Exporter[]> {
   return Promise.all(options.collectors.map((spec) => openExporter(spec, options, log, stats)));
 }
 

@@ -1,8 +1,8 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
 import { type FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
 import type { FlowEncoder } from '../protocol/message.js';
-import { INBOUND, OUTBOUND } from '../protocol/pfsync-state.js';
 import type { Outlet } from './distribution.js';
+import { directionNumber } from './filter.js';
 import type { Log } from './log.js';
 import type { Direction } from './option-values.js';
 import type { ExporterResult } from './summary.js';
@@ -51,7 +51,7 @@ export class Exporter implements Outlet {
     this.#splitsEstimates = options.estimate && options.version !== 10;
     const showsEstimates = this.#splitsEstimates || (options.version === 10 && !options.isPflow);
     this.#leavesOutEstimates = options.noUncounted && !showsEstimates;
-    this.#direction = { any: 0, in: INBOUND, out: OUTBOUND }[options.direction];
+    this.#direction = directionNumber(options.direction);
   }
 
   get isDown(): boolean {

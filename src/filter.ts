@@ -1,9 +1,8 @@
 /** Which ended states become flows. A state stays or goes with both of its records. */
 import { NONE } from '../protocol/flow-record.js';
 import { INBOUND, OUTBOUND, type StateView } from '../protocol/pfsync-state.js';
+import type { Direction } from './option-values.js';
 import type { SelfFilter } from './self.js';
-
-export type Direction = 'any' | 'in' | 'out';
 
 /** Why a state gave no flow; the keys of `skipped` in the summary. */
 export type SkipReason = 'direction' | 'noPackets' | 'self' | 'uncounted' | 'unreadable';
@@ -16,13 +15,18 @@ export interface FilterOptions {
   readonly self?: SelfFilter;
 }
 
+/** pf's number for a direction; 0 is any. */
+export function directionNumber(direction: Direction): number {
+  return { any: 0, in: INBOUND, out: OUTBOUND }[direction];
+}
+
 export class StateFilter {
   readonly #direction: number;
   readonly #noUncounted: boolean;
   readonly #self: SelfFilter | undefined;
 
   constructor({ direction, noUncounted, self }: FilterOptions) {
-    this.#direction = direction === 'any' ? 0 : direction === 'in' ? INBOUND : OUTBOUND;
+    this.#direction = directionNumber(direction);
     this.#noUncounted = noUncounted;
     this.#self = self;
   }

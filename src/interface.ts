@@ -80,7 +80,7 @@ export class InterfaceTable {
 }
 
 /** An ifIndex from the name alone: the same after every restart and on every machine. 16 bits, because NetFlow v5 has no more. */
-export function derivedIndex(name: string): number {
+function derivedIndex(name: string): number {
   // FNV-1a, 32 bits, folded.
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

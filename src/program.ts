@@ -19,10 +19,10 @@ import { StartError } from './transport.js';
 import { usageText } from './usage.js';
 import { VERSION } from './version.js';
 
-export const DONE = 0;
-export const CANNOT_START = 1;
-export const INPUT_DAMAGED = 2;
-export const NOT_DELIVERED = 3;
+const DONE = 0;
+const CANNOT_START = 1;
+const INPUT_DAMAGED = 2;
+const NOT_DELIVERED = 3;
 
 const STANDARD_ERROR = 2;
 

@@ -3,11 +3,11 @@
  * touched by every message that names it, and a record: a pfsync state in a layout of our own, read through `StateView`
  * like any other. Slabs come and go with the number of states.
  */
-import type { StateLayout } from '../protocol/pfsync-layout.js';
+import { PEER_STATE, type StateLayout } from '../protocol/pfsync-layout.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import type { Counters } from './counters.js';
 
-export const ROWS = 8192;
+const ROWS = 8192;
 const ROW_SHIFT = 13;
 const ROW_MASK = ROWS - 1;
 export const NO_SLOT = -1;
@@ -32,8 +32,8 @@ export const TRAFFIC = 5;
 export const SOURCE_ADVANCE = 6;
 export const DESTINATION_ADVANCE = 7;
 /** As many octets as a cache line. */
-export const HOT_WORDS = 16;
-export const HOT_FLOATS = HOT_WORDS / 2;
+const HOT_WORDS = 16;
+const HOT_FLOATS = HOT_WORDS / 2;
 
 /** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
 export const SEQUENCE_SEEN = 1;
@@ -70,17 +70,17 @@ const RECORD_REPORTED = RECORD_PORTS + 4 * 2;
 export const RECORD_REPORTED_AT = RECORD_REPORTED + 32;
 /** Milliseconds since the epoch (64-bit float) of the earliest start that was told. */
 export const RECORD_START = RECORD_REPORTED_AT + 8;
-export const RECORD_LENGTH = RECORD_START + 8;
+const RECORD_LENGTH = RECORD_START + 8;
 
 const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
 
 /** The record as a layout. It has no peers, age or expiry: what becomes of those stands in the hot row. */
-export const TABLE_LAYOUT: StateLayout = {
+const TABLE_LAYOUT: StateLayout = {
   name: 'table',
   size: RECORD_LENGTH,
   interfaceName: RECORD_INTERFACE,
-  sourcePeer: RECORD_SOURCE_STATE - 24,
-  destinationPeer: RECORD_DESTINATION_STATE - 24,
+  sourcePeer: RECORD_SOURCE_STATE - PEER_STATE,
+  destinationPeer: RECORD_DESTINATION_STATE - PEER_STATE,
   rule: RECORD_RULE,
   creation: RECORD_COUNTED,
   expire: RECORD_COUNTED,
@@ -195,10 +195,6 @@ export class StateRows {
 
   float(slot: number, float: number): number {
     return this.#slabs[slot >>> ROW_SHIFT]!.floats[(slot & ROW_MASK) * HOT_FLOATS + float]!;
-  }
-
-  setFloat(slot: number, float: number, value: number): void {
-    this.#slabs[slot >>> ROW_SHIFT]!.floats[(slot & ROW_MASK) * HOT_FLOATS + float] = value;
   }
 
   /** Whether the hot row of `slot` has this key. */

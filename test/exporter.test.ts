@@ -4,10 +4,10 @@ import { ipfixEncoder } from '../protocol/ipfix.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
 import { Exporter } from '../src/exporter.js';
-import { Log } from '../src/log.js';
 import { Delivered, type Transport } from '../src/transport.js';
 import { flowOf, NOW, Room, type Sample } from './flow-sample.js';
 import { Collector } from './peer/collector.js';
+import { LineLog } from './peer/line-log.js';
 
 class Kept extends Room implements Transport {
   readonly sent = new Delivered();
@@ -25,14 +25,7 @@ class Kept extends Room implements Transport {
   async close(): Promise<void> {}
 }
 
-const QUIET = new Log({
-  level: 'error',
-  format: 'text',
-  timestamps: false,
-  priorities: false,
-  stream: process.stderr,
-  now: Date.now,
-});
+const QUIET = new LineLog().log;
 
 interface Settings {
   readonly version: 5 | 9 | 10;

@@ -9,12 +9,13 @@ import type { Packet } from '../protocol/packet.js';
 import { Listener } from '../src/listener.js';
 import { LiveCapture } from '../src/live-capture.js';
 import { Pipeline } from '../src/pipeline.js';
+import { endedState } from './peer/ended-state.js';
 import { feed, Injector } from './peer/injector.js';
 import { LineLog } from './peer/line-log.js';
 import { itInNamespace, Namespace } from './peer/namespace.js';
 import { frame } from './peer/pcap-writer.js';
 import { PROGRAM, quoteLargeNumbers, type Summary } from './peer/pfflowd.js';
-import { encodeMessage, encodeState, type SimState } from './peer/pfsync-writer.js';
+import { encodeMessage, encodeState } from './peer/pfsync-writer.js';
 
 /** What the issue asks for: so many messages a second, for so long. */
 const RATE = 10_000;
@@ -53,31 +54,9 @@ function octetsOf(messages: number): bigint {
   return sum;
 }
 
-function ended(id: number): SimState {
-  const client = { address: '10.0.0.1', port: 1024 + id };
-  const server = { address: '198.51.100.1', port: 443 };
-  const peer = { seqlo: 0, state: 10 };
-  return {
-    id: BigInt(id),
-    creatorId: 1,
-    ifname: 'em0',
-    direction: 'in',
-    af: 4,
-    afAfter: 4,
-    proto: 6,
-    protoAfter: 6,
-    originalSource: client,
-    originalDestination: server,
-    translatedSource: client,
-    translatedDestination: server,
-    packets: [1n, 1n],
-    bytes: [BigInt(id + 100), BigInt(id + 100)],
-    creation: 1,
-    expire: 0,
-    timeout: 0,
-    rule: 1,
-    peers: [peer, peer],
-  };
+function ended(id: number) {
+  const octets = BigInt(id + 100);
+  return endedState(id, [1n, 1n], [octets, octets]);
 }
 
 describe('live sources', function () {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -13,11 +13,11 @@ import type { FlowSink } from '../src/flow-sink.js';
 import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
-import { Log } from '../src/log.js';
 import { Pipeline } from '../src/pipeline.js';
 import { addsUp } from '../src/summary.js';
 import { Collector } from './peer/collector.js';
 import { simulate } from './peer/firewall.js';
+import { LineLog } from './peer/line-log.js';
 import { writePcap } from './peer/pcap-writer.js';
 import { WIRE_VERSIONS } from './peer/pfsync-writer.js';
 
@@ -35,14 +35,7 @@ const OPTIONS = {
   ifmap: new Map<string, number>(),
 } as const;
 
-const QUIET = new Log({
-  level: 'error',
-  format: 'text',
-  timestamps: false,
-  priorities: false,
-  stream: new Writable({ write: (_chunk, _encoding, done) => done() }),
-  now: Date.now,
-});
+const QUIET = new LineLog().log;
 
 /** A collector behind an encoder, and the records it should have seen. */
 class Collecting implements FlowSink {

@@ -15,43 +15,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { endedState } from './peer/ended-state.js';
 import { PROGRAM } from './peer/pfflowd.js';
-import { encodeMessage, encodeState, type SimState } from './peer/pfsync-writer.js';
+import { encodeMessage, encodeState } from './peer/pfsync-writer.js';
 import { UdpCollector } from './peer/udp-collector.js';
 
 /** Debian's and the BSDs' user without rights. */
 const NOBODY = 65534;
 const canDrop = process.platform === 'linux' && process.getuid?.() === 0;
 
-function ended(n: number): SimState {
-  const client = { address: '10.0.0.1', port: 1024 + n };
-  const server = { address: '198.51.100.1', port: 443 };
-  const peer = { seqlo: 0, state: 10 };
-  return {
-    id: BigInt(n),
-    creatorId: 1,
-    ifname: 'em0',
-    direction: 'in',
-    af: 4,
-    afAfter: 4,
-    proto: 6,
-    protoAfter: 6,
-    originalSource: client,
-    originalDestination: server,
-    translatedSource: client,
-    translatedDestination: server,
-    packets: [2n, 3n],
-    bytes: [100n, 200n],
-    creation: 5,
-    expire: 0,
-    timeout: 5,
-    rule: 1,
-    peers: [peer, peer],
-  };
-}
-
 const message = (n: number) =>
-  encodeMessage('v3', [{ action: 'delete', records: [encodeState('v3', ended(n))] }]);
+  encodeMessage('v3', [
+    { action: 'delete', records: [encodeState('v3', endedState(n, [2n, 3n], [100n, 200n]))] },
+  ]);
 
 async function until(isTrue: () => boolean, limit = 8000): Promise<void> {
   for (let waited = 0; waited < limit && !isTrue(); waited += 20) await sleep(20);

@@ -1,19 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Log } from '../src/log.js';
 import { paceOf, UNPACED } from '../src/pace.js';
 import { openUdp, type UdpOptions } from '../src/transport-udp.js';
+import { LineLog } from './peer/line-log.js';
 import { UdpCollector } from './peer/udp-collector.js';
 
-const QUIET = new Log({
-  level: 'error',
-  format: 'text',
-  timestamps: false,
-  priorities: false,
-  stream: process.stderr,
-  now: Date.now,
-});
+const QUIET = new LineLog().log;
 
 function optionsFor(port: number, more: Partial<UdpOptions> = {}): UdpOptions {
   return {
