@@ -85,7 +85,7 @@ function quoted(word: string): string {
 
 /**
  * Starts each command in a shell that stays, with the rights and the environment of the first time. The same program with
- * the same arguments is the same command.
+ * the same arguments is the same command, and is started again only after `close` of its run before.
  */
 export class PrivilegedShells {
   readonly #shells = new Map<string, PrivilegedShell>();

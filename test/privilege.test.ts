@@ -91,7 +91,11 @@ describe(`dropPrivileges${isRoot ? '' : ' (left out: needs root on Linux)'}`, ()
       const shells = new PrivilegedShells();
       const ask = async () => {
         const run = shells.spawn('id', ['-u'], process.env);
-        return String((await once(run.stdout, 'data'))[0]).trim();
+        const closed = once(run, 'close');
+        const text = String((await once(run.stdout, 'data'))[0]).trim();
+        // The shell has one run at a time.
+        await closed;
+        return text;
       };
       const socket = createSocket('udp4').bind(0, '127.0.0.1');
       await once(socket, 'listening');
