@@ -93,7 +93,9 @@ describe(`dropPrivileges${isRoot ? '' : ' (left out: needs root on Linux)'}`, ()
         const run = shells.spawn('id', ['-u'], process.env);
         const closed = once(run, 'close');
         const text = String((await once(run.stdout, 'data'))[0]).trim();
-        // The shell has one run at a time.
+        // The shell has one run at a time, and one is closed when all it wrote is read.
+        run.stdout.resume();
+        run.stderr.resume();
         await closed;
         return text;
       };
