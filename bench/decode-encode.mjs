@@ -17,6 +17,7 @@ import { Delivered } from '../build/src/transport.js';
 /** A transport without a network. Messages are only counted. */
 class Nowhere {
   view = new DataView(new ArrayBuffer(1472));
+  words = new Int32Array(this.view.buffer);
   sent = new Delivered();
   lost = new Delivered();
   errors = 0;

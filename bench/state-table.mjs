@@ -55,8 +55,8 @@ for (let i = 0; i < COUNT; i++) {
 let flows = 0;
 const stats = new Stats();
 const filter = new StateFilter({ direction: 'any', noUncounted: false });
-const mapper = new FlowMapper(filter, stats, () => {
-  flows++;
+const mapper = new FlowMapper(filter, stats, (flow) => {
+  flows += flow.records;
 });
 const tracker = new StateTracker(new InterfaceTable(new Map()), mapper, stats, {
   maxStates: 100_000_000,

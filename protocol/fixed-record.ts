@@ -1,9 +1,19 @@
 /** What NetFlow v1 and v5 have in common: records of one fixed layout, IPv4 only, 32-bit counters and uptimes. */
-import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from './flow-record.js';
+import { networkWord } from './byte-order.js';
+import {
+  type FlowRecord,
+  FORWARD,
+  familyAt,
+  type NatView,
+  protocolAt,
+  REPLY,
+  sourceEnd,
+} from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { hasPorts } from './pfsync-state.js';
+import { hasPorts, INBOUND, OUTBOUND } from './pfsync-state.js';
 import { CounterParts } from './split.js';
 import { UptimeClock } from './uptime.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW } from './volume.js';
 
 export interface FixedFormat {
   readonly version: number;
@@ -13,19 +23,29 @@ export interface FixedFormat {
 
 /** The record is the same in both versions, as far as it is filled. */
 const RECORD_LENGTH = 48;
-const PROTOCOL = 38;
+const RECORD_WORDS = RECORD_LENGTH / 4;
 
 export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   clampedCounters = 0;
+  clippedTimes = 0;
   readonly #clock = new UptimeClock();
   readonly #parts = new CounterParts();
   readonly #room: MessageRoom;
   readonly #format: FixedFormat;
-  readonly #nat: NatView;
+  /** The ends that forward records of inbound and outbound states show as their source. */
+  readonly #inboundSource: number;
+  readonly #outboundSource: number;
   readonly #mostRecords: number;
   readonly #writeSequence: (view: DataView, sequence: number) => void;
+  #words: Int32Array;
+  /** Where the next record stands in `#words`. */
+  #at = 0;
   #count = 0;
   #sequence = 0;
+  /** Uptimes of the flow at hand, in network byte order. */
+  #first = 0;
+  #last = 0;
+  #isClipped = false;
 
   constructor(
     room: MessageRoom,
@@ -36,8 +56,10 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   ) {
     this.#sequence = sequence;
     this.#room = room;
+    this.#words = room.words;
     this.#format = format;
-    this.#nat = nat;
+    this.#inboundSource = sourceEnd(INBOUND, nat);
+    this.#outboundSource = sourceEnd(OUTBOUND, nat);
     this.#writeSequence = writeSequence;
     const fitting = Math.floor((room.view.byteLength - format.headerLength) / RECORD_LENGTH);
     this.#mostRecords = Math.min(format.mostRecords, fitting);
@@ -47,28 +69,33 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     return this;
   }
 
-  get clippedTimes(): number {
-    return this.#clock.clipped;
-  }
-
   add(flow: FlowRecord): number {
-    const source = sourceEnd(flow, this.#nat);
-    if (familyAt(flow, source) !== 4) return 0;
-    if ((flow.octetsHigh | flow.packetsHigh) === 0) {
-      this.#write(flow, source, flow.octetsLow, flow.packetsLow);
-      return 1;
+    const { state, directions } = flow;
+    const source = state.direction === INBOUND ? this.#inboundSource : this.#outboundSource;
+    if (familyAt(state, source) !== 4) return 0;
+    const clock = this.#clock;
+    if (this.#count > 0 && !clock.holds(flow.observed)) this.#close(flow);
+    if (this.#count > 0) this.#setTimes(flow);
+    const { view } = state;
+    const protocol = protocolAt(state, source);
+    const from = networkWord(view.getInt32(state.addressAt(source)));
+    const to = networkWord(view.getInt32(state.addressAt(source ^ 1)));
+    const ports = hasPorts(protocol) ? networkWord((state.port(source) << 16) | state.port(source ^ 1)) : 0;
+    const { index } = flow.interface;
+    const interfaces = networkWord(state.direction === INBOUND ? index << 16 : index);
+    const rest = networkWord(protocol << 8);
+    let records = 0;
+    if ((directions & FORWARD) !== 0) {
+      records += this.#addDirection(flow, 0, from, to, ports, interfaces, rest);
     }
-    const parts = this.#parts;
-    parts.split(flow);
-    if (parts.isClamped) this.clampedCounters++;
-    for (let part = 0; part < parts.count; part++) {
-      this.#write(flow, source, parts.octets(part), parts.packets(part));
+    if ((directions & REPLY) !== 0) {
+      records += this.#addDirection(flow, 1, to, from, swapHalves(ports), swapHalves(interfaces), rest);
     }
-    return parts.count;
+    return records;
   }
 
   flush(now: number): void {
-    if (this.#count > 0) this.#close(now);
+    if (this.#count > 0) this.#close({ observed: now });
   }
 
   end(now: number): void {
@@ -79,38 +106,85 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     this.#sequence = 0;
   }
 
-  #write(flow: FlowRecord, source: number, octets: number, packets: number): void {
-    const clock = this.#clock;
-    if (this.#count > 0 && !clock.holds(flow.observed)) this.#close(flow.observed);
-    if (this.#count === 0) clock.open(flow.observed);
-    const format = this.#format;
-    const state = flow.state;
-    const from = state.view;
-    const to = this.#room.view;
-    const at = format.headerLength + this.#count * RECORD_LENGTH;
-    const interfaces = (flow.ingressInterface << 16) | flow.egressInterface;
-    const protocol = protocolAt(flow, source);
-    const ports = hasPorts(protocol) ? (state.port(source) << 16) | state.port(source ^ 1) : 0;
-    // Octets are copied as they lie: the same order read and written saves two swaps.
-    to.setInt32(at, from.getInt32(state.addressAt(source), true), true);
-    to.setInt32(at + 4, from.getInt32(state.addressAt(source ^ 1), true), true);
-    to.setInt32(at + 8, 0);
-    to.setInt32(at + 12, interfaces);
-    to.setUint32(at + 16, packets);
-    to.setUint32(at + 20, octets);
-    clock.write(to, at + 24, flow);
-    to.setInt32(at + 32, ports);
-    to.setInt32(at + 36, 0);
-    to.setInt32(at + 40, 0);
-    to.setInt32(at + 44, 0);
-    to.setUint8(at + PROTOCOL, protocol);
-    if (++this.#count === this.#mostRecords) this.#close(flow.observed);
+  #addDirection(
+    flow: FlowRecord,
+    direction: 0 | 1,
+    from: number,
+    to: number,
+    ports: number,
+    interfaces: number,
+    rest: number,
+  ): number {
+    const { volume } = flow;
+    const at = DIRECTION * direction;
+    if ((volume[at + OCTETS_HIGH]! | volume[at + PACKETS_HIGH]!) === 0) {
+      const octets = networkWord(volume[at + OCTETS_LOW]!);
+      const packets = networkWord(volume[at + PACKETS_LOW]!);
+      this.#write(flow, octets, packets, from, to, ports, interfaces, rest);
+      return 1;
+    }
+    const parts = this.#parts;
+    parts.split(volume, direction);
+    if (parts.isClamped) this.clampedCounters++;
+    for (let part = 0; part < parts.count; part++) {
+      const octets = networkWord(parts.octets(part));
+      const packets = networkWord(parts.packets(part));
+      this.#write(flow, octets, packets, from, to, ports, interfaces, rest);
+    }
+    return parts.count;
   }
 
-  #close(now: number): void {
+  /** All but the flow in network byte order. `rest` is the word that has the protocol. */
+  #write(
+    flow: FlowRecord,
+    octets: number,
+    packets: number,
+    from: number,
+    to: number,
+    ports: number,
+    interfaces: number,
+    rest: number,
+  ): void {
+    if (this.#count === 0) this.#open(flow);
+    if (this.#isClipped) this.clippedTimes++;
+    const words = this.#words;
+    const at = this.#at;
+    words[at] = from;
+    words[at + 1] = to;
+    words[at + 2] = 0;
+    words[at + 3] = interfaces;
+    words[at + 4] = packets;
+    words[at + 5] = octets;
+    words[at + 6] = this.#first;
+    words[at + 7] = this.#last;
+    words[at + 8] = ports;
+    words[at + 9] = rest;
+    words[at + 10] = 0;
+    words[at + 11] = 0;
+    this.#at = at + RECORD_WORDS;
+    if (++this.#count === this.#mostRecords) this.#close(flow);
+  }
+
+  #open(flow: FlowRecord): void {
+    this.#words = this.#room.words;
+    this.#at = this.#format.headerLength / 4;
+    this.#clock.open(flow.observed);
+    this.#setTimes(flow);
+  }
+
+  #setTimes(flow: FlowRecord): void {
+    const clock = this.#clock;
+    clock.set(flow);
+    this.#isClipped = clock.isClipped;
+    this.#first = networkWord(clock.first);
+    this.#last = networkWord(clock.last);
+  }
+
+  /** It takes the flow, not its time: a number beyond 32 bits would be an allocation for each message. */
+  #close({ observed }: Pick<FlowRecord, 'observed'>): void {
     const { view } = this.#room;
     const format = this.#format;
-    const time = this.#clock.headerTime(now);
+    const time = this.#clock.headerTime(observed);
     view.setUint16(0, format.version);
     view.setUint16(2, this.#count);
     view.setUint32(4, time - this.#clock.boot);
@@ -122,4 +196,9 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     this.#count = 0;
     this.#room.send(format.headerLength + records * RECORD_LENGTH, records);
   }
+}
+
+/** Two 16-bit values in a word: source and destination ports, ingress and egress interfaces. */
+function swapHalves(word: number): number {
+  return (word << 16) | (word >>> 16);
 }

@@ -1,12 +1,20 @@
-/** The flow record: what an encoder or a writer is handed. One state gives one for each direction that had traffic. */
+/** The flow: what an encoder or a writer is handed. It becomes one record for each direction that had traffic. */
 import {
   INBOUND,
   ORIGINAL_DESTINATION,
   ORIGINAL_SOURCE,
   StateView,
-  TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
 } from './pfsync-state.js';
+import {
+  DIRECTION,
+  newVolume,
+  OCTETS_HIGH,
+  OCTETS_LOW,
+  PACKETS_HIGH,
+  PACKETS_LOW,
+  type Volume,
+} from './volume.js';
 
 /** Which side of the NAT a record shows. `inside` is the side of the firewall's own hosts, as the original pfflowd. */
 export type NatView = 'original' | 'inside' | 'translated';
@@ -33,12 +41,20 @@ export interface NetworkInterface {
 
 export const NO_INTERFACE: NetworkInterface = { name: '', index: 0 };
 
-/** Reused: valid during the call that hands it on. Counters are unsigned 64-bit integers as two words. */
+/** The directions that a flow tells of, as bits. */
+export const FORWARD = 1;
+export const REPLY = 2;
+
+/** Reused: valid during the call that hands it on. */
 export class FlowRecord {
   state: StateView = new StateView();
   interface: NetworkInterface = NO_INTERFACE;
-  /** Counter index: 0 initiator to responder, 1 the replies. */
+  /** FORWARD, REPLY or both. */
+  directions: number = FORWARD;
+  /** The direction of the record at hand, for who writes one after the other: 0 initiator to responder, 1 the replies. */
   reply: 0 | 1 = 0;
+  /** Zeros in a direction that is not told of, and in both with TCPSEQ and NONE. */
+  readonly volume: Volume = newVolume();
   /** Milliseconds since the epoch. */
   start = 0;
   end = 0;
@@ -56,11 +72,7 @@ export class FlowRecord {
   icmpType = -1;
   /** The kind of event (230) where the record tells of a translation instead of traffic; 0: of traffic. */
   natEvent = 0;
-  octetsHigh = 0;
-  octetsLow = 0;
-  packetsHigh = 0;
-  packetsLow = 0;
-  /** TCP payload of both directions; with TCPSEQ only, when the four counters above are 0. Integers below 2^53. */
+  /** TCP payload of both directions; with TCPSEQ only. Integers below 2^53. */
   initiatorOctets = 0;
   responderOctets = 0;
 
@@ -69,7 +81,29 @@ export class FlowRecord {
     return this.state.isTranslated;
   }
 
-  /** The record's own direction at its interface: 0 ingress, 1 egress (flowDirection, 61). */
+  /** Records that the flow becomes where each tells of one direction. */
+  get records(): number {
+    return this.directions === (FORWARD | REPLY) ? 2 : 1;
+  }
+
+  /** Counters of the record at hand: unsigned words. */
+  get octetsHigh(): number {
+    return this.volume[DIRECTION * this.reply + OCTETS_HIGH]! >>> 0;
+  }
+
+  get octetsLow(): number {
+    return this.volume[DIRECTION * this.reply + OCTETS_LOW]! >>> 0;
+  }
+
+  get packetsHigh(): number {
+    return this.volume[DIRECTION * this.reply + PACKETS_HIGH]! >>> 0;
+  }
+
+  get packetsLow(): number {
+    return this.volume[DIRECTION * this.reply + PACKETS_LOW]! >>> 0;
+  }
+
+  /** The direction of the record at hand at its interface: 0 ingress, 1 egress (flowDirection, 61). */
   get flowDirection(): 0 | 1 {
     return (this.state.direction === INBOUND) === (this.reply === 0) ? 0 : 1;
   }
@@ -83,23 +117,32 @@ export class FlowRecord {
   }
 }
 
-/** The end of the state that a record shows as its source; its destination is the same XOR 1. */
-export function sourceEnd(flow: FlowRecord, view: NatView): number {
-  const inside = view === 'inside' && flow.state.direction === INBOUND;
-  const source = view === 'translated' || inside ? TRANSLATED_SOURCE : ORIGINAL_SOURCE;
-  return source + flow.reply;
+/** Calls `write` for each record of the flow, the forward one first, with `flow.reply` set. */
+export function forEachRecord(flow: FlowRecord, write: (flow: FlowRecord) => void): void {
+  if ((flow.directions & FORWARD) !== 0) {
+    flow.reply = 0;
+    write(flow);
+  }
+  if ((flow.directions & REPLY) !== 0) {
+    flow.reply = 1;
+    write(flow);
+  }
 }
 
-/** The end shown as postNATSource beside the original view; the post-NAT destination is the same XOR 1. */
-export function postNatSourceEnd(flow: FlowRecord): number {
-  return flow.reply === 0 ? TRANSLATED_SOURCE : TRANSLATED_DESTINATION;
+/**
+ * The end that a forward record of a state of this direction shows as its source; XOR 1 it is the destination, and the
+ * source of a reply record.
+ */
+export function sourceEnd(direction: number, view: NatView): number {
+  const isOriginal = view === 'original' || (view === 'inside' && direction !== INBOUND);
+  return isOriginal ? ORIGINAL_SOURCE : TRANSLATED_SOURCE;
 }
 
 /** Family and protocol of the addresses at an end. */
-export function familyAt(flow: FlowRecord, end: number): number {
-  return end <= ORIGINAL_DESTINATION ? flow.state.family : flow.state.translatedFamily;
+export function familyAt(state: StateView, end: number): number {
+  return end <= ORIGINAL_DESTINATION ? state.family : state.translatedFamily;
 }
 
-export function protocolAt(flow: FlowRecord, end: number): number {
-  return end <= ORIGINAL_DESTINATION ? flow.state.protocol : flow.state.translatedProtocol;
+export function protocolAt(state: StateView, end: number): number {
+  return end <= ORIGINAL_DESTINATION ? state.protocol : state.translatedProtocol;
 }

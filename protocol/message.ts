@@ -4,10 +4,16 @@ import type { FlowRecord } from './flow-record.js';
 export interface MessageRoom {
   /** Room for the message to come; its length is the longest message allowed. */
   readonly view: DataView;
+  /** The same memory in machine words, for formats whose fields lie at multiples of four. */
+  readonly words: Int32Array;
   /** What is announced once in it is known for good: templates are not repeated. */
   readonly keepsTemplates?: boolean;
-  /** Takes the first `length` octets of `view`, which hold `records` flow records; `view` is fresh room afterwards. */
+  /** Takes the first `length` octets of `view`, which hold `records` flow records; `view` and `words` are fresh room afterwards. */
   send(length: number, records: number): void;
+}
+
+export function wordsOf({ buffer, byteOffset, byteLength }: DataView): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength >> 2);
 }
 
 /** Turns flow records into the messages of one export format, filling each up. */

@@ -10,6 +10,7 @@ import {
   STATE_V6,
   type StateLayout,
 } from './pfsync-layout.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
 
 /** pf's directions, as they stand on the wire. */
 export const INBOUND = 1;
@@ -145,25 +146,11 @@ export class StateView {
     return this.view.getInt32(this.at + this.layout.destinationPeer + PEER_SEQLO) !== 0;
   }
 
-  /** Counters of one direction, as two words: index 0 is initiator to responder, 1 the replies. */
-  packetsHigh(index: number): number {
-    const { counterSize, packets } = this.layout;
-    return counterSize === 8 ? this.view.getUint32(this.at + packets + 8 * index) : 0;
-  }
-
-  packetsLow(index: number): number {
-    const { counterSize, packets } = this.layout;
-    return this.view.getUint32(this.at + packets + counterSize * (index + 1) - 4);
-  }
-
-  octetsHigh(index: number): number {
-    const { counterSize, octets } = this.layout;
-    return counterSize === 8 ? this.view.getUint32(this.at + octets + 8 * index) : 0;
-  }
-
-  octetsLow(index: number): number {
-    const { counterSize, octets } = this.layout;
-    return this.view.getUint32(this.at + octets + counterSize * (index + 1) - 4);
+  /** Copies the counters of both directions. */
+  readVolume(volume: Volume): void {
+    const { view, at, layout } = this;
+    if (layout.counterSize === 8) readWide(view, at + layout.octets, at + layout.packets, volume);
+    else readNarrow(view, at + layout.octets, at + layout.packets, volume);
   }
 
   /** Offset in `view` of an end's address: 4 octets in IPv4, 16 in IPv6. */
@@ -223,4 +210,32 @@ export function icmpType(state: StateView): number {
 function otherIcmp(protocol: number): number {
   if (protocol === ICMP) return ICMP6;
   return protocol === ICMP6 ? ICMP : protocol;
+}
+
+/** First all loads and then all stores: where they take turns, V8 checks the view anew for each. */
+function readWide(view: DataView, octets: number, packets: number, volume: Volume): void {
+  const octetsHigh = view.getInt32(octets);
+  const octetsLow = view.getInt32(octets + 4);
+  const replyOctetsHigh = view.getInt32(octets + 8);
+  const replyOctetsLow = view.getInt32(octets + 12);
+  const packetsHigh = view.getInt32(packets);
+  const packetsLow = view.getInt32(packets + 4);
+  const replyPacketsHigh = view.getInt32(packets + 8);
+  const replyPacketsLow = view.getInt32(packets + 12);
+  volume[OCTETS_HIGH] = octetsHigh;
+  volume[OCTETS_LOW] = octetsLow;
+  volume[PACKETS_HIGH] = packetsHigh;
+  volume[PACKETS_LOW] = packetsLow;
+  volume[DIRECTION + OCTETS_HIGH] = replyOctetsHigh;
+  volume[DIRECTION + OCTETS_LOW] = replyOctetsLow;
+  volume[DIRECTION + PACKETS_HIGH] = replyPacketsHigh;
+  volume[DIRECTION + PACKETS_LOW] = replyPacketsLow;
+}
+
+function readNarrow(view: DataView, octets: number, packets: number, volume: Volume): void {
+  volume.fill(0);
+  volume[OCTETS_LOW] = view.getInt32(octets);
+  volume[PACKETS_LOW] = view.getInt32(packets);
+  volume[DIRECTION + OCTETS_LOW] = view.getInt32(octets + 4);
+  volume[DIRECTION + PACKETS_LOW] = view.getInt32(packets + 4);
 }

@@ -1,5 +1,5 @@
 /** Splits 64-bit counters over several records of a format whose counters have 32 bits (NetFlow v1 and v5). */
-import type { FlowRecord } from './flow-record.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
 
 const LARGEST = 0xffff_ffff;
 
@@ -7,7 +7,7 @@ const LARGEST = 0xffff_ffff;
 export const MOST_PARTS = 4096;
 
 /**
- * The parts of one record's counters. They conserve both sums exactly, differ by at most one octet and one packet, and
+ * The parts of one direction's counters. They conserve both sums exactly, differ by at most one octet and one packet, and
  * each has a packet as long as there are packets for all. Beyond MOST_PARTS both counters are clamped to what fits.
  */
 export class CounterParts {
@@ -16,15 +16,17 @@ export class CounterParts {
   #octets = new EvenShares();
   #packets = new EvenShares();
 
-  split(flow: FlowRecord): void {
-    const wanted = Math.max(
-      partsOf(flow.octetsHigh, flow.octetsLow),
-      partsOf(flow.packetsHigh, flow.packetsLow),
-    );
+  split(volume: Volume, direction: number): void {
+    const at = DIRECTION * direction;
+    const octetsHigh = volume[at + OCTETS_HIGH]! >>> 0;
+    const octetsLow = volume[at + OCTETS_LOW]! >>> 0;
+    const packetsHigh = volume[at + PACKETS_HIGH]! >>> 0;
+    const packetsLow = volume[at + PACKETS_LOW]! >>> 0;
+    const wanted = Math.max(partsOf(octetsHigh, octetsLow), partsOf(packetsHigh, packetsLow));
     this.count = Math.min(Math.max(wanted, 1), MOST_PARTS);
     this.isClamped = wanted > MOST_PARTS;
-    this.#octets.share(flow.octetsHigh, flow.octetsLow, this.count);
-    this.#packets.share(flow.packetsHigh, flow.packetsLow, this.count);
+    this.#octets.share(octetsHigh, octetsLow, this.count);
+    this.#packets.share(packetsHigh, packetsLow, this.count);
   }
 
   octets(part: number): number {

@@ -1,12 +1,11 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
-import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
+import { type FlowRecord, FORWARD, type NatView, REPLY, sourceEnd } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pfsync-state.js';
 import type { FlowTemplate, Profile } from './template.js';
-import { COUNTERS } from './template-part.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
@@ -33,7 +32,6 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly #nat: NatView;
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
-  readonly #forward = new ForwardRecord();
   #wasRefreshed = false;
   #areStatisticsDue = false;
 
@@ -67,16 +65,19 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
 
   add(flow: FlowRecord): number {
     this.#options?.use(flow.interface, flow.observed);
-    const source = sourceEnd(flow, this.#nat);
-    const template = this.#profile.select(flow, source);
-    if (template.reverseAt < 0) this.#write(template, flow, source);
-    else this.#addDirection(template, flow);
-    return 1;
+    if (this.#profile.isBiflow(flow)) {
+      this.#write(flow, 0);
+      return 1;
+    }
+    if ((flow.directions & FORWARD) !== 0) this.#write(flow, 0);
+    if ((flow.directions & REPLY) !== 0) this.#write(flow, 1);
+    return flow.records;
   }
 
   addNatEvent(flow: FlowRecord): void {
+    flow.reply = 0;
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
-    if (template !== undefined) this.#write(template, flow, ORIGINAL_SOURCE);
+    if (template !== undefined) this.#writeRecord(template, flow, ORIGINAL_SOURCE);
   }
 
   flush(now: number): void {
@@ -97,38 +98,16 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     this.#statistics?.restart();
   }
 
-  #write(template: FlowTemplate, flow: FlowRecord, source: number): number {
+  #write(flow: FlowRecord, reply: 0 | 1): void {
+    flow.reply = reply;
+    const source = sourceEnd(flow.state.direction, this.#nat) ^ reply;
+    this.#writeRecord(this.#profile.select(flow, source), flow, source);
+  }
+
+  #writeRecord(template: FlowTemplate, flow: FlowRecord, source: number): void {
     const writer = this.#writer;
     const at = writer.place(template, template.recordLength, flow.observed);
     template.write(writer.view, at, flow, source, writer.clock);
-    return at;
-  }
-
-  /**
-   * One record for both directions: a state's forward record is written with no packets in reverse, and its reply record,
-   * which comes next if at all, fills those in where they lie. A reply without a forward record stands beside zeros.
-   */
-  #addDirection(template: FlowTemplate, flow: FlowRecord): void {
-    const forward = this.#forward;
-    const writer = this.#writer;
-    if (flow.reply === 0) {
-      const at = this.#write(template, flow, sourceEnd(flow, this.#nat));
-      forward.set(flow, at + template.reverseAt, writer.messages);
-      return;
-    }
-    if (forward.isOf(flow, writer.messages)) {
-      COUNTERS.write(writer.view, forward.reverseAt, flow, 0, writer.clock);
-      forward.messages = NOT_WRITTEN;
-      return;
-    }
-    const { octetsHigh, octetsLow, packetsHigh, packetsLow } = flow;
-    flow.reply = 0;
-    flow.octetsHigh = flow.octetsLow = flow.packetsHigh = flow.packetsLow = 0;
-    const source = sourceEnd(flow, this.#nat);
-    const both = this.#profile.select(flow, source);
-    const at = this.#write(both, flow, source);
-    Object.assign(flow, { reply: 1, octetsHigh, octetsLow, packetsHigh, packetsLow });
-    COUNTERS.write(writer.view, at + both.reverseAt, flow, 0, writer.clock);
   }
 
   #refresh(now: number): void {
@@ -142,40 +121,5 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     if (!this.#areStatisticsDue) return;
     this.#areStatisticsDue = false;
     this.#statistics?.tell(now);
-  }
-}
-
-const NOT_WRITTEN = -1;
-
-/** Where the last forward record lies, and of which state it is. */
-class ForwardRecord {
-  reverseAt = 0;
-  /** How many messages had left when it was written: once there are more, it has left too. */
-  messages = NOT_WRITTEN;
-  #idHigh = 0;
-  #idLow = 0;
-  #creatorId = 0;
-  #start = 0;
-  #end = 0;
-
-  set(flow: FlowRecord, reverseAt: number, messages: number): void {
-    this.reverseAt = reverseAt;
-    this.messages = messages;
-    this.#idHigh = flow.state.idHigh;
-    this.#idLow = flow.state.idLow;
-    this.#creatorId = flow.state.creatorId;
-    this.#start = flow.start;
-    this.#end = flow.end;
-  }
-
-  isOf({ state, start, end }: FlowRecord, messages: number): boolean {
-    return (
-      this.messages === messages &&
-      this.#idLow === state.idLow &&
-      this.#idHigh === state.idHigh &&
-      this.#creatorId === state.creatorId &&
-      this.#start === start &&
-      this.#end === end
-    );
   }
 }

@@ -1,9 +1,10 @@
 /** The parts of a flow record in NetFlow v9 and IPFIX: a few Information Elements that stand together, and what writes them. */
 import { ELEMENTS, type ElementName } from './element.js';
-import { type FlowRecord, postNatSourceEnd, protocolAt } from './flow-record.js';
-import { hasPorts, type StateView } from './pfsync-state.js';
+import { type FlowRecord, protocolAt } from './flow-record.js';
+import { hasPorts, type StateView, TRANSLATED_SOURCE } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import type { UptimeClock } from './uptime.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
 
 export interface Part {
   readonly elements: readonly ElementName[];
@@ -30,7 +31,7 @@ export const ADDRESSES6: Part = {
 export const PORTS: Part = {
   elements: ['sourceTransportPort', 'destinationTransportPort'],
   write(to, at, flow, source) {
-    const isPort = hasPorts(protocolAt(flow, source));
+    const isPort = hasPorts(protocolAt(flow.state, source));
     const ports = isPort ? (flow.state.port(source) << 16) | flow.state.port(source ^ 1) : 0;
     to.setInt32(at, ports);
   },
@@ -40,7 +41,7 @@ export const PORTS: Part = {
 export const DESCRIPTION: Part = {
   elements: ['protocolIdentifier', 'flowDirection', 'flowEndReason', 'ingressInterface', 'egressInterface'],
   write(to, at, flow, source) {
-    const protocol = protocolAt(flow, source);
+    const protocol = protocolAt(flow.state, source);
     const { flowDirection } = flow;
     const ingress = flowDirection === 0 ? flow.interface.index : 0;
     const egress = flowDirection === 1 ? flow.interface.index : 0;
@@ -87,11 +88,11 @@ export const ICMP_TYPE6: Part = {
   write: (to, at, flow) => to.setUint8(at, flow.icmpType),
 };
 
-/** The responder's direction in a record of both: no packets, until the state's other record tells of some. */
+/** The responder's direction in a record of both. */
 export const REVERSE: Part = {
   elements: ['reverseOctetDeltaCount', 'reversePacketDeltaCount', 'biflowDirection'],
-  write(to, at) {
-    for (let word = 0; word < 16; word += 4) to.setInt32(at + word, 0);
+  write(to, at, flow) {
+    writeCounters(to, at, flow.volume, DIRECTION);
     to.setUint8(at + 16, FROM_INITIATOR);
   },
 };
@@ -108,7 +109,7 @@ export const NAT_EVENT: Part = {
   write(to, at, flow, source) {
     writeInteger(to, at, flow.end);
     to.setUint8(at + 8, flow.natEvent);
-    to.setUint8(at + 9, protocolAt(flow, source));
+    to.setUint8(at + 9, protocolAt(flow.state, source));
   },
 };
 
@@ -124,7 +125,7 @@ export const INTERFACES: Part = {
 export const CLASS_PROTOCOL: Part = {
   elements: ['ipClassOfService', 'protocolIdentifier'],
   write(to, at, flow, source) {
-    const protocol = protocolAt(flow, source);
+    const protocol = protocolAt(flow.state, source);
     to.setUint8(at, 0);
     to.setUint8(at + 1, protocol);
   },
@@ -141,27 +142,27 @@ export const TIMES: Part = {
 export const UPTIMES: Part = {
   elements: ['flowStartSysUpTime', 'flowEndSysUpTime'],
   write(to, at, flow, _source, clock) {
-    clock.write(to, at, flow);
+    clock.set(flow);
+    clock.write(to, at);
   },
 };
 
 export const COUNTERS: Part = {
   elements: ['octetDeltaCount', 'packetDeltaCount'],
   write(to, at, flow) {
-    to.setUint32(at, flow.octetsHigh);
-    to.setUint32(at + 4, flow.octetsLow);
-    to.setUint32(at + 8, flow.packetsHigh);
-    to.setUint32(at + 12, flow.packetsLow);
+    writeCounters(to, at, flow.volume, DIRECTION * flow.reply);
   },
 };
 
 export const PFLOW_COUNTERS: Part = {
   elements: ['packetDeltaCount', 'octetDeltaCount'],
   write(to, at, flow) {
-    to.setUint32(at, flow.packetsHigh);
-    to.setUint32(at + 4, flow.packetsLow);
-    to.setUint32(at + 8, flow.octetsHigh);
-    to.setUint32(at + 12, flow.octetsLow);
+    const { volume } = flow;
+    const from = DIRECTION * flow.reply;
+    to.setInt32(at, volume[from + PACKETS_HIGH]!);
+    to.setInt32(at + 4, volume[from + PACKETS_LOW]!);
+    to.setInt32(at + 8, volume[from + OCTETS_HIGH]!);
+    to.setInt32(at + 12, volume[from + OCTETS_LOW]!);
   },
 };
 
@@ -177,7 +178,7 @@ export const ESTIMATE: Part = {
 export const POST_NAT4: Part = {
   elements: ['postNATSourceIPv4Address', 'postNATDestinationIPv4Address'],
   write(to, at, flow) {
-    const source = postNatSourceEnd(flow);
+    const source = TRANSLATED_SOURCE ^ flow.reply;
     writeAddress4(to, at, flow.state, source);
     writeAddress4(to, at + 4, flow.state, source ^ 1);
   },
@@ -186,7 +187,7 @@ export const POST_NAT4: Part = {
 export const POST_NAT6: Part = {
   elements: ['postNATSourceIPv6Address', 'postNATDestinationIPv6Address'],
   write(to, at, flow) {
-    const source = postNatSourceEnd(flow);
+    const source = TRANSLATED_SOURCE ^ flow.reply;
     writeAddress6(to, at, flow.state, source);
     writeAddress6(to, at + 16, flow.state, source ^ 1);
   },
@@ -195,11 +196,18 @@ export const POST_NAT6: Part = {
 export const POST_NAT_PORTS: Part = {
   elements: ['postNAPTSourceTransportPort', 'postNAPTDestinationTransportPort'],
   write(to, at, flow) {
-    const source = postNatSourceEnd(flow);
+    const source = TRANSLATED_SOURCE ^ flow.reply;
     to.setUint16(at, flow.state.port(source));
     to.setUint16(at + 2, flow.state.port(source ^ 1));
   },
 };
+
+function writeCounters(to: DataView, at: number, volume: Volume, from: number): void {
+  to.setInt32(at, volume[from + OCTETS_HIGH]!);
+  to.setInt32(at + 4, volume[from + OCTETS_LOW]!);
+  to.setInt32(at + 8, volume[from + PACKETS_HIGH]!);
+  to.setInt32(at + 12, volume[from + PACKETS_LOW]!);
+}
 
 // Addresses are copied as they lie: the same order read and written saves two swaps a word.
 

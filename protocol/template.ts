@@ -3,7 +3,7 @@
  * stand together, with the one function that writes them. Which parts a record needs follows from the record.
  */
 import { ELEMENTS, type Field } from './element.js';
-import { type FlowRecord, familyAt, NONE, protocolAt, TCPSEQ } from './flow-record.js';
+import { EXACT, type FlowRecord, familyAt, NONE, PARTIAL, protocolAt, TCPSEQ } from './flow-record.js';
 import { hasPorts } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import {
@@ -57,8 +57,6 @@ export class FlowTemplate extends Template {
   /** Octets of each part, and of a whole record. */
   readonly lengths: readonly number[];
   readonly recordLength: number;
-  /** Offset in a record of the counters of the other direction; -1 where the record tells of one direction. */
-  readonly reverseAt: number;
 
   constructor(id: number, parts: readonly Part[]) {
     super(
@@ -68,9 +66,6 @@ export class FlowTemplate extends Template {
     this.parts = parts;
     this.lengths = parts.map(lengthOf);
     this.recordLength = this.lengths.reduce((sum, length) => sum + length, 0);
-    const reverse = parts.indexOf(REVERSE);
-    this.reverseAt =
-      reverse < 0 ? -1 : this.lengths.slice(0, reverse).reduce((sum, length) => sum + length, 0);
   }
 
   write(to: DataView, start: number, flow: FlowRecord, source: number, clock: UptimeClock): void {
@@ -85,6 +80,8 @@ export class FlowTemplate extends Template {
 
 /** Chooses the template of a record. */
 export interface Profile {
+  /** Whether the flow becomes one record that tells of both directions (RFC 5103). */
+  isBiflow(flow: FlowRecord): boolean;
   select(flow: FlowRecord, source: number): FlowTemplate;
   /** Chooses the template of a NAT event; absent where there is none. */
   readonly selectEvent?: Profile['select'];
@@ -111,15 +108,17 @@ export interface FullProfileOptions {
 export function fullProfile(times: Part, options: FullProfileOptions): Profile {
   const templates: (FlowTemplate | undefined)[] = [];
   const description = options.flowId ? DESCRIPTION_ID : DESCRIPTION;
+  const isBiflow = ({ counters }: FlowRecord) =>
+    options.biflow && (counters === EXACT || counters === PARTIAL);
   const select = (flow: FlowRecord, source: number): FlowTemplate => {
-    const family = familyAt(flow, source);
-    const ports = hasPorts(protocolAt(flow, source));
+    const family = familyAt(flow.state, source);
+    const ports = hasPorts(protocolAt(flow.state, source));
     const after = options.postNat && flow.isTranslated ? flow.state.translatedFamily : 0;
     const counters = flow.counters === TCPSEQ && !options.estimate ? NONE : flow.counters;
     const nat = after === 0 ? 0 : after === 4 ? 1 : 2;
     const volume = counters === NONE ? 2 : counters === TCPSEQ ? 1 : 0;
     const flags = tcpControlBits(flow, flow.reply) !== 0;
-    const both = options.biflow && volume === 0;
+    const both = isBiflow(flow);
     const reverseFlags = both && tcpControlBits(flow, 1) !== 0;
     const hasType = flow.icmpType >= 0 && flow.reply === 0 && family === flow.state.family;
     const type = !hasType ? 0 : family === 4 ? 1 : 2;
@@ -149,7 +148,7 @@ export function fullProfile(times: Part, options: FullProfileOptions): Profile {
       ]))
     );
   };
-  return { fixed: [], oneSetPerMessage: false, select, selectEvent: natEventTemplates() };
+  return { fixed: [], oneSetPerMessage: false, isBiflow, select, selectEvent: natEventTemplates() };
 }
 
 const FIRST_EVENT_ID = 4096;
@@ -161,8 +160,8 @@ const FIRST_EVENT_ID = 4096;
 function natEventTemplates(): Profile['select'] {
   const templates: (FlowTemplate | undefined)[] = [];
   return (flow, source) => {
-    const family = familyAt(flow, source);
-    const ports = hasPorts(protocolAt(flow, source));
+    const family = familyAt(flow.state, source);
+    const ports = hasPorts(protocolAt(flow.state, source));
     const after = flow.state.translatedFamily;
     const key = (family === 6 ? 1 : 0) | (ports ? 0 : 2) | (after === 6 ? 4 : 0);
     templates[key] ??= new FlowTemplate(FIRST_EVENT_ID + key, [
@@ -184,6 +183,7 @@ export function pflowProfile(): Profile {
   return {
     fixed: [ipv4, ipv6],
     oneSetPerMessage: true,
-    select: (flow, source) => (familyAt(flow, source) === 6 ? ipv6 : ipv4),
+    isBiflow: () => false,
+    select: (flow, source) => (familyAt(flow.state, source) === 6 ? ipv6 : ipv4),
   };
 }

@@ -18,8 +18,12 @@ export interface TimeSpan {
 export class UptimeClock {
   /** Milliseconds since the epoch at which uptime is 0. */
   boot = 0;
-  /** Records whose start lay before the boot. */
+  /** Records written whose start lay before the boot. */
   clipped = 0;
+  /** What was set last: the uptimes of its start and end, as signed words, and whether the start lay before the boot. */
+  first = 0;
+  last = 0;
+  isClipped = false;
   #latest = 0;
 
   /** Opens a message: what happens until MESSAGE_SPAN after `now` has a place in it. */
@@ -33,22 +37,30 @@ export class UptimeClock {
     return now <= this.boot + REACH - ROUNDING;
   }
 
-  /**
-   * Writes the uptimes of a start and an end, 8 octets. The header's time will not be before the end.
-   * It takes the record, not its times: a number beyond 32 bits costs an allocation wherever a call is not inlined.
-   */
-  write(to: DataView, at: number, { start, end }: TimeSpan): void {
+  /** Takes up the times of the record to be written. The header's time will not be before its end. */
+  set({ start, end }: TimeSpan): void {
     const { boot } = this;
     if (end > this.#latest) this.#latest = Math.min(end, boot + REACH - ROUNDING);
-    if (start < boot) this.clipped++;
-    const first = Math.min(Math.max(start - boot, 0), REACH);
-    const last = Math.min(Math.max(end - boot, 0), REACH);
-    to.setUint32(at, first);
-    to.setUint32(at + 4, last);
+    this.isClipped = start < boot;
+    this.first = uptime(start - boot);
+    this.last = uptime(end - boot);
+  }
+
+  /** Writes the uptimes of the start and the end that were set, 8 octets. */
+  write(to: DataView, at: number): void {
+    if (this.isClipped) this.clipped++;
+    to.setInt32(at, this.first);
+    to.setInt32(at + 4, this.last);
   }
 
   /** The time for the message's header: `now`, or the latest end in the message where the clock was set back. */
   headerTime(now: number): number {
     return now > this.#latest && this.holds(now) ? now : this.#latest;
   }
+}
+
+/** Math.min and Math.max would look for NaN and -0, for each record. */
+function uptime(time: number): number {
+  if (time < 0) return 0;
+  return time < REACH ? time | 0 : -1;
 }

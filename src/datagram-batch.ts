@@ -3,6 +3,7 @@
  * kernel cut datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give.
  */
 import { createRequire } from 'node:module';
+import { wordsOf } from '../protocol/message.js';
 
 /** Those whose structures and constants are as written below: 64 bits, little-endian. */
 const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64'];
@@ -35,6 +36,7 @@ const MSG_VECTOR = 16;
 const MSG_VECTORS = 24;
 const MSG_CONTROL = 32;
 const MSG_CONTROL_LENGTH = 40;
+const MSG_SENT = 56;
 /** CMSG_SPACE and CMSG_LEN of the 16 bits that UDP_SEGMENT takes. */
 const CMSG_SPACE = 24;
 const CMSG_LEN = 18;
@@ -62,6 +64,8 @@ export function openBatch(to: BatchAddress, count: number, size: number): Datagr
 /** Room for `count` datagrams of up to `size` octets, and the socket that sends any run of them. */
 export class DatagramBatch {
   readonly views: readonly DataView[];
+  /** The same memory in machine words. */
+  readonly words: readonly Int32Array[];
   readonly #system: System;
   readonly #socket: number;
   readonly #lengths: Int32Array;
@@ -70,6 +74,8 @@ export class DatagramBatch {
   readonly #messages: DataView;
   readonly #messageOctets: Uint8Array;
   readonly #controls: DataView;
+  /** Messages of the call that was made aside last. */
+  #aside = 0;
   /** Datagrams that a message may hold; 1 where the kernel or the device does not cut messages up. */
   #segments: number;
 
@@ -79,8 +85,10 @@ export class DatagramBatch {
     this.#segments = canSegment ? MOST_SEGMENTS : 1;
     this.#lengths = new Int32Array(count);
     // Memory of an ArrayBuffer never moves: what points at it is written once.
-    const room = new ArrayBuffer(count * size);
-    this.views = Array.from({ length: count }, (_, slot) => new DataView(room, slot * size, size));
+    const distance = (size + 3) & ~3;
+    const room = new ArrayBuffer(count * distance);
+    this.views = Array.from({ length: count }, (_, slot) => new DataView(room, slot * distance, size));
+    this.words = this.views.map(wordsOf);
     this.#vectors = new DataView(new ArrayBuffer(count * IOVEC));
     this.#messages = new DataView(new ArrayBuffer(count * MMSGHDR));
     this.#messageOctets = new Uint8Array(this.#messages.buffer);
@@ -90,7 +98,7 @@ export class DatagramBatch {
     const controlsAddress = system.addressOf(this.#controls.buffer);
     for (let slot = 0; slot < count; slot++) {
       const control = slot * CMSG_SPACE;
-      writePointer(this.#vectors, slot * IOVEC, roomAddress + slot * size);
+      writePointer(this.#vectors, slot * IOVEC, roomAddress + slot * distance);
       writePointer(this.#messages, slot * MMSGHDR + MSG_CONTROL, controlsAddress + control);
       this.#controls.setInt32(control, CMSG_LEN, true);
       this.#controls.setInt32(control + 8, SOL_UDP, true);
@@ -112,16 +120,40 @@ export class DatagramBatch {
    * tells why. As with send(2), the error concerns the first datagram alone.
    */
   send(first: number, count: number): number {
-    const end = first + count;
-    let messages = 0;
-    for (let at = first; at < end; messages++) at += this.#writeMessage(messages, at, end);
+    const messages = this.#writeMessages(first, count);
     const taken = this.#system.sendMessages(this.#socket, this.#messageOctets, messages, 0);
     if (taken < 0) return this.#refused() ? this.send(first, count) : 0;
-    let datagrams = 0;
-    for (let message = 0; message < taken; message++) {
-      datagrams += this.#messages.getInt32(message * MMSGHDR + MSG_VECTORS, true);
+    return this.#datagramsIn(taken);
+  }
+
+  /**
+   * The same on a thread beside the program. `done` is called with how many datagrams the kernel took; until then nothing
+   * else may be sent, and the datagrams must be left alone. Where it took less than all, `send` finds out why.
+   */
+  sendAside(first: number, count: number, done: (datagrams: number) => void): void {
+    const messages = this.#writeMessages(first, count);
+    for (let message = 0; message < messages; message++) {
+      this.#messages.setInt32(message * MMSGHDR + MSG_SENT, 0, true);
     }
-    return datagrams;
+    this.#aside = messages;
+    const { sendMessages } = this.#system;
+    sendMessages.async(this.#socket, this.#messageOctets, messages, 0, (_error: unknown, taken: number) =>
+      done(this.#datagramsIn(taken)),
+    );
+  }
+
+  /**
+   * Waits for the end of `sendAside` where the event loop cannot turn, and answers what `done` will be called with. The
+   * kernel notes each message that it took. Where it refuses one, the others stay without a note: then this waits for as
+   * long as sending may last.
+   */
+  awaitAside(): number {
+    const last = (this.#aside - 1) * MMSGHDR + MSG_SENT;
+    const deadline = performance.now() + 1000 * Number(LONGEST_SEND) * this.#aside;
+    while (this.#messages.getInt32(last, true) === 0 && performance.now() < deadline) pause();
+    let taken = 0;
+    while (taken < this.#aside && this.#messages.getInt32(taken * MMSGHDR + MSG_SENT, true) > 0) taken++;
+    return this.#datagramsIn(taken);
   }
 
   /** An errno of the system. */
@@ -148,6 +180,22 @@ export class DatagramBatch {
     if (!wasSegmented || !(error === EIO || error === EINVAL || error === EMSGSIZE)) return false;
     this.#segments = 1;
     return true;
+  }
+
+  #writeMessages(first: number, count: number): number {
+    const end = first + count;
+    let messages = 0;
+    for (let at = first; at < end; messages++) at += this.#writeMessage(messages, at, end);
+    return messages;
+  }
+
+  /** Datagrams of the first messages; of none where their number is an error. */
+  #datagramsIn(messages: number): number {
+    let datagrams = 0;
+    for (let message = 0; message < messages; message++) {
+      datagrams += this.#messages.getInt32(message * MMSGHDR + MSG_VECTORS, true);
+    }
+    return datagrams;
   }
 
   /** One message of datagrams of one length, of which the last may be shorter. The answer is how many they are. */
@@ -231,4 +279,8 @@ function socketAddress(system: System, family: 4 | 6, address: string, port: num
 function writePointer(to: DataView, at: number, address: number): void {
   to.setUint32(at, address, true);
   to.setUint32(at + 4, address / 2 ** 32, true);
+}
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
 }

@@ -14,25 +14,18 @@ export interface DistributionOptions {
   readonly failover: boolean;
 }
 
-/** All records that are told of a state at once go to the same collector. */
 export class Distribution implements FlowSink {
   readonly #outlets: readonly Outlet[];
   readonly #options: DistributionOptions;
   #turn = -1;
-  #latest: Outlet;
-  #idHigh = 0;
-  #idLow = 0;
-  #creatorId = 0;
 
   constructor(outlets: readonly [Outlet, ...Outlet[]], options: DistributionOptions) {
     this.#outlets = outlets;
     this.#options = options;
-    this.#latest = outlets[0];
   }
 
   add(flow: FlowRecord): void {
-    if (!this.#isSecondOfPair(flow)) this.#latest = this.#choose(flow);
-    this.#latest.add(flow);
+    this.#choose(flow).add(flow);
   }
 
   /** A translation begins and ends at the same collector, as long as that is up. */
@@ -63,15 +56,6 @@ export class Distribution implements FlowSink {
 
   async close(now: number): Promise<void> {
     await Promise.all(this.#outlets.map((outlet) => outlet.close(now)));
-  }
-
-  #isSecondOfPair(flow: FlowRecord): boolean {
-    const { idHigh, idLow, creatorId } = flow.state;
-    const isSame = idLow === this.#idLow && idHigh === this.#idHigh && creatorId === this.#creatorId;
-    this.#idHigh = idHigh;
-    this.#idLow = idLow;
-    this.#creatorId = creatorId;
-    return isSame && flow.reply === 1;
   }
 
   #choose(flow: FlowRecord): Outlet {

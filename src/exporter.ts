@@ -1,6 +1,7 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
-import { type FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import { type FlowRecord, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-record.js';
 import type { FlowEncoder } from '../protocol/message.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
 import type { Outlet } from './distribution.js';
 import { directionNumber } from './filter.js';
 import type { Log } from './log.js';
@@ -63,7 +64,7 @@ export class Exporter implements Outlet {
   }
 
   add(flow: FlowRecord): void {
-    if (this.#direction !== 0 && !this.#isWanted(flow)) this.#filtered++;
+    if (this.#direction !== 0 && !this.#isWanted(flow)) this.#filtered += flow.records;
     else if (flow.counters !== TCPSEQ) this.#encode(flow);
     else if (this.#leavesOutEstimates) this.#uncounted++;
     else if (this.#splitsEstimates) this.#addEstimate(flow);
@@ -114,24 +115,26 @@ export class Exporter implements Outlet {
   }
 
   #encode(flow: FlowRecord): void {
-    if (this.#encoder.add(flow) === 0) this.#unsupported++;
+    if (this.#encoder.add(flow) === 0) this.#unsupported += flow.records;
     if ((++this.#encoded & LOSS_CHECK) === 0) this.#tellLosses();
   }
 
   /** One record for each direction that sent payload, and the forward one in any case. */
   #addEstimate(flow: FlowRecord): void {
-    for (const reply of [0, 1] as const) {
-      const octets = reply === 0 ? flow.initiatorOctets : flow.responderOctets;
-      if (octets === 0 && reply === 1) continue;
-      flow.counters = octets === 0 ? NONE : PARTIAL;
-      flow.reply = reply;
-      flow.octetsHigh = Math.floor(octets / WORD);
-      flow.octetsLow = octets % WORD;
-      this.#encode(flow);
-    }
+    const { initiatorOctets, responderOctets, volume } = flow;
+    this.#addPayload(flow, FORWARD, 0, initiatorOctets);
+    if (responderOctets > 0) this.#addPayload(flow, REPLY, DIRECTION, responderOctets);
+    flow.directions = FORWARD;
     flow.counters = TCPSEQ;
-    flow.reply = 0;
-    flow.octetsHigh = flow.octetsLow = 0;
+    volume.fill(0);
+  }
+
+  #addPayload(flow: FlowRecord, direction: number, at: number, octets: number): void {
+    flow.directions = direction;
+    flow.counters = octets === 0 ? NONE : PARTIAL;
+    flow.volume[at + OCTETS_HIGH] = octets / WORD;
+    flow.volume[at + OCTETS_LOW] = octets;
+    this.#encode(flow);
   }
 
   #tellLosses(): void {

@@ -1,5 +1,5 @@
-/** With `-D`, each flow is a line of the log. */
-import type { FlowRecord } from '../protocol/flow-record.js';
+/** With `-D`, each record of a flow is a line of the log. */
+import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import { jsonFormat } from './format-json.js';
 import type { Log } from './log.js';
@@ -14,7 +14,8 @@ export class FlowLog implements FlowSink {
   }
 
   add(flow: FlowRecord): void {
-    if (this.#log.isDebug) this.#log.debug(`flow ${this.#format.flow(flow).trimEnd()}`);
+    if (!this.#log.isDebug) return;
+    forEachRecord(flow, () => this.#log.debug(`flow ${this.#format.flow(flow).trimEnd()}`));
   }
 
   flush(): void {}

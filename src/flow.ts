@@ -1,7 +1,7 @@
 /** From a state that ended to its flow records: one for each direction that had traffic. */
-import { EXACT, FlowRecord, NONE, TCPSEQ } from '../protocol/flow-record.js';
+import { EXACT, FlowRecord, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-record.js';
 import type { StateView } from '../protocol/pfsync-state.js';
-import type { Counters } from './counters.js';
+import { DIRECTION, hasCounts, hasPackets } from '../protocol/volume.js';
 import type { StateFilter } from './filter.js';
 import type { Stats } from './stats.js';
 
@@ -23,65 +23,47 @@ export class FlowMapper {
     this.#emit = emit;
   }
 
-  /** The state ended. `wasReported`: earlier records told a part of its volume, and `counters` are what came since. */
-  ended(counters: Counters, wasReported: boolean): void {
+  /** The state ended. `wasReported`: earlier records told a part of its volume, and the flow has what came since. */
+  ended(wasReported: boolean): void {
     const { flow } = this;
-    const { states, skipped } = this.#stats;
+    const { states, skipped, halves } = this.#stats;
     states.ended++;
-    this.#stats.halves.note(flow.state);
+    halves.note(flow.state);
     const reason = this.#filter.reasonToSkip(flow.state, flow.counters);
-    if (reason !== undefined) {
-      skipped.add(reason);
-      return;
-    }
-    const records = this.#emitBoth(counters, flow.counters !== EXACT && !wasReported);
-    if (records === 0 && !wasReported) skipped.add('noPackets');
-    else states.exported++;
+    if (reason !== undefined) skipped.add(reason);
+    else if (this.#send(flow.counters !== EXACT && !wasReported) || wasReported) states.exported++;
+    else skipped.add('noPackets');
   }
 
   /** The state lives on, and what it gathered is told now. */
-  lives(counters: Counters): void {
+  lives(): void {
     const { flow } = this;
-    if (this.#filter.reasonToSkip(flow.state, flow.counters) === undefined) this.#emitBoth(counters, false);
+    if (this.#filter.reasonToSkip(flow.state, flow.counters) === undefined) this.#send(false);
   }
 
-  #emitBoth(counters: Counters, always: boolean): number {
+  /** With `always` there is a forward record also where nothing was counted. False when there was nothing to send. */
+  #send(always: boolean): boolean {
     const { flow } = this;
-    if (flow.counters === TCPSEQ || flow.counters === NONE) {
-      this.#emitUncounted();
-      return 1;
-    }
-    let records = 0;
-    for (let index = 0; index < 2; index++) {
-      const packetsHigh = counters.packetsHigh(index);
-      const packetsLow = counters.packetsLow(index);
-      const octetsHigh = counters.octetsHigh(index);
-      const octetsLow = counters.octetsLow(index);
-      const hasCounts =
-        (packetsLow | packetsHigh) !== 0 || (flow.counters !== EXACT && (octetsLow | octetsHigh) !== 0);
-      if (!hasCounts && !(always && index === 0)) continue;
-      flow.reply = index as 0 | 1;
-      flow.packetsHigh = packetsHigh;
-      flow.packetsLow = packetsLow;
-      flow.octetsHigh = octetsHigh;
-      flow.octetsLow = octetsLow;
-      this.#send();
-      records++;
-    }
-    return records;
+    flow.directions = directionsOf(flow) | (always ? FORWARD : 0);
+    if (flow.directions === 0) return false;
+    this.#stats.addFlow(flow);
+    this.#emit(flow);
+    return true;
   }
+}
 
-  #emitUncounted(): void {
-    const { flow } = this;
-    flow.reply = 0;
-    flow.packetsHigh = flow.packetsLow = flow.octetsHigh = flow.octetsLow = 0;
-    this.#send();
+/** The directions to tell of; counters of the other ones are wiped out. */
+function directionsOf({ counters, volume }: FlowRecord): number {
+  if (counters === TCPSEQ || counters === NONE) {
+    volume.fill(0);
+    return FORWARD;
   }
-
-  #send(): void {
-    this.#stats.addFlow(this.flow);
-    this.#emit(this.flow);
-  }
+  const isTold = counters === EXACT ? hasPackets : hasCounts;
+  const forward = isTold(volume, 0);
+  const reply = isTold(volume, 1);
+  if (!forward) volume.fill(0, 0, DIRECTION);
+  if (!reply) volume.fill(0, DIRECTION);
+  return (forward ? FORWARD : 0) | (reply ? REPLY : 0);
 }
 
 /** Whether both ends of a TCP connection said that they were done: it ended by itself, not by a timeout. */

@@ -7,12 +7,11 @@ import {
   type NatView,
   PARTIAL,
   PROVENANCE,
-  postNatSourceEnd,
   protocolAt,
   sourceEnd,
   TCPSEQ,
 } from '../protocol/flow-record.js';
-import { hasPorts, INBOUND } from '../protocol/pfsync-state.js';
+import { hasPorts, INBOUND, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 /** In the order in which `writeFlow` writes them. */
@@ -52,15 +51,15 @@ export function csvFormat(nat: NatView | undefined): FlowFormat {
 
   function writeFlow(flow: FlowRecord): string {
     const { state } = flow;
-    const source = sourceEnd(flow, view);
+    const source = sourceEnd(state.direction, view) ^ flow.reply;
     const postNat = view === 'original' && flow.isTranslated;
     return (
       `${milliseconds(flow.start)},${milliseconds(flow.end)},` +
       writeEnds(flow, source) +
-      `,${protocolAt(flow, source)},` +
+      `,${protocolAt(state, source)},` +
       writeCounters(flow) +
       `,${flow.flowDirection},` +
-      (postNat ? writeEnds(flow, postNatSourceEnd(flow)) : ',,,') +
+      (postNat ? writeEnds(flow, TRANSLATED_SOURCE ^ flow.reply) : ',,,') +
       `,${writeName(flow.interface.name)},${flow.endReason},` +
       hexWord(state.idHigh) +
       hexWord(state.idLow) +
@@ -77,11 +76,11 @@ export function csvFormat(nat: NatView | undefined): FlowFormat {
 function writeEnds(flow: FlowRecord, source: number): string {
   const { state } = flow;
   const destination = source ^ 1;
-  const family = familyAt(flow, source);
+  const family = familyAt(state, source);
   const addresses =
     `${writeAddress(state.view, state.addressAt(source), family)},` +
     writeAddress(state.view, state.addressAt(destination), family);
-  if (!hasPorts(protocolAt(flow, source))) return `${addresses},,`;
+  if (!hasPorts(protocolAt(state, source))) return `${addresses},,`;
   return `${addresses},${state.port(source)},${state.port(destination)}`;
 }
 

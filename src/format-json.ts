@@ -7,12 +7,11 @@ import {
   type NatView,
   PARTIAL,
   PROVENANCE,
-  postNatSourceEnd,
   protocolAt,
   sourceEnd,
   TCPSEQ,
 } from '../protocol/flow-record.js';
-import { hasPorts, INBOUND } from '../protocol/pfsync-state.js';
+import { hasPorts, INBOUND, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 /** The keys of one pair of ends, up to the values. */
@@ -56,15 +55,15 @@ export function jsonFormat(nat: NatView | undefined): FlowFormat {
 
   function writeFlow(flow: FlowRecord): string {
     const { state } = flow;
-    const source = sourceEnd(flow, view);
+    const source = sourceEnd(state.direction, view) ^ flow.reply;
     const postNat = view === 'original' && flow.isTranslated;
     return (
       `{"flowStartMilliseconds":${milliseconds(flow.start)},"flowEndMilliseconds":${milliseconds(flow.end)}` +
       writeEnds(flow, source, KEYS) +
-      `,"protocolIdentifier":${protocolAt(flow, source)}` +
+      `,"protocolIdentifier":${protocolAt(state, source)}` +
       writeCounters(flow) +
       `,"flowDirection":${flow.flowDirection}` +
-      (postNat ? writeEnds(flow, postNatSourceEnd(flow), POST_NAT_KEYS) : '') +
+      (postNat ? writeEnds(flow, TRANSLATED_SOURCE ^ flow.reply, POST_NAT_KEYS) : '') +
       writeInterface(flow.interface.name) +
       `,"flowEndReason":${flow.endReason},"pf":{"stateId":"${hexWord(state.idHigh)}${hexWord(state.idLow)}` +
       `","creatorId":"${hexWord(state.creatorId)}` +
@@ -81,13 +80,13 @@ export function jsonFormat(nat: NatView | undefined): FlowFormat {
 function writeEnds(flow: FlowRecord, source: number, keys: EndKeys): string {
   const { state } = flow;
   const destination = source ^ 1;
-  const family = familyAt(flow, source);
+  const family = familyAt(state, source);
   const addresses =
     (family === 4 ? keys.source4 : keys.source6) +
     writeAddress(state.view, state.addressAt(source), family) +
     (family === 4 ? keys.destination4 : keys.destination6) +
     writeAddress(state.view, state.addressAt(destination), family);
-  if (!hasPorts(protocolAt(flow, source))) return `${addresses}"`;
+  if (!hasPorts(protocolAt(state, source))) return `${addresses}"`;
   return addresses + keys.sourcePort + state.port(source) + keys.destinationPort + state.port(destination);
 }
 

@@ -7,12 +7,11 @@ import {
   type NatView,
   NONE,
   PARTIAL,
-  postNatSourceEnd,
   protocolAt,
   sourceEnd,
   TCPSEQ,
 } from '../protocol/flow-record.js';
-import { hasPorts } from '../protocol/pfsync-state.js';
+import { hasPorts, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
@@ -54,8 +53,9 @@ export function tableFormat(nat: NatView | undefined): FlowFormat {
   const writeName = rememberNames(writeInterfaceName);
 
   function writeFlow(flow: FlowRecord): string {
-    const source = sourceEnd(flow, view);
-    const protocol = protocolAt(flow, source);
+    const { state } = flow;
+    const source = sourceEnd(state.direction, view) ^ flow.reply;
+    const protocol = protocolAt(state, source);
     let line = clock.text(flow.start);
     line = endAt(line, DURATION_END, writeDuration(Math.floor(flow.end) - Math.floor(flow.start)));
     line = startAt(line, PROTOCOL, PROTOCOLS[protocol] ?? `${protocol}`);
@@ -102,13 +102,13 @@ function writeDuration(duration: number): string {
 
 function writeAddressAt(flow: FlowRecord, end: number): string {
   const { state } = flow;
-  return writeAddress(state.view, state.addressAt(end), familyAt(flow, end));
+  return writeAddress(state.view, state.addressAt(end), familyAt(state, end));
 }
 
 /** A dot before the port of an IPv6 address, as nfdump has it. */
-function writePort(flow: FlowRecord, end: number): string {
-  if (!hasPorts(protocolAt(flow, end))) return '';
-  return (familyAt(flow, end) === 4 ? ':' : '.') + flow.state.port(end);
+function writePort({ state }: FlowRecord, end: number): string {
+  if (!hasPorts(protocolAt(state, end))) return '';
+  return (familyAt(state, end) === 4 ? ':' : '.') + state.port(end);
 }
 
 /** In one piece, so that columns can be counted by blanks. */
@@ -131,8 +131,8 @@ function writeOctets(flow: FlowRecord): string {
 
 /** The ends that NAT changed. */
 function writeTranslation(flow: FlowRecord): string {
-  const original = sourceEnd(flow, 'original');
-  const translated = postNatSourceEnd(flow);
+  const original = ORIGINAL_SOURCE ^ flow.reply;
+  const translated = TRANSLATED_SOURCE ^ flow.reply;
   return (
     '->' +
     writeChange('src', writeEnd(flow, original), writeEnd(flow, translated)) +

@@ -3,7 +3,7 @@ import type { OptionsChoice } from '../protocol/export-options.js';
 import type { ExportCounts } from '../protocol/export-statistics.js';
 import type { FlowRecord, NatView } from '../protocol/flow-record.js';
 import { type IpfixProfile, ipfixEncoder } from '../protocol/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
+import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -64,8 +64,10 @@ export class IpfixFile implements FlowSink {
 
 function roomIn(file: OutputFile): MessageRoom {
   const octets = new Uint8Array(LONGEST_MESSAGE);
+  const view = new DataView(octets.buffer);
   return {
-    view: new DataView(octets.buffer),
+    view,
+    words: wordsOf(view),
     send(length) {
       file.write(octets.subarray(0, length));
     },

@@ -10,6 +10,9 @@
  *        id: 5f00000000000101 creatorid: a1b2c3d4
  */
 
+import { swapOctets } from '../protocol/byte-order.js';
+import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
+
 /** What one block tells. The object is reused: valid during the call only. */
 export interface StateCounters {
   /** The digits as printed: most significant first, which is the order on the wire but for `mirrorId`. */
@@ -21,6 +24,14 @@ export interface StateCounters {
   /** High word and low word of index 0, then of index 1. */
   readonly packets: Uint32Array;
   readonly octets: Uint32Array;
+}
+
+/** Copies the counters of both directions. */
+export function readPrinted({ octets, packets }: StateCounters, volume: Volume): void {
+  for (let direction = 0; direction < 2; direction++) {
+    volume.set(octets.subarray(2 * direction, 2 * direction + 2), DIRECTION * direction + OCTETS_HIGH);
+    volume.set(packets.subarray(2 * direction, 2 * direction + 2), DIRECTION * direction + PACKETS_HIGH);
+  }
 }
 
 /** A line beyond this is no state's: it is dropped, and the block it stands in with it. */
@@ -309,10 +320,6 @@ export class IdOrder {
     }
     this.unknown++;
   }
-}
-
-function swapOctets(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
 
 function skipBlanks(bytes: Uint8Array, from: number, end: number): number {

@@ -55,16 +55,18 @@ export class Pipeline implements PacketConsumer {
   /** A captured packet of any link type. */
   packet(packet: Packet): void {
     this.stats.packets++;
+    this.tracker.time = packet.time;
     const verdict = locatePfsync(packet, this.#payload);
-    if (verdict === 'pfsync') this.#message(packet.view, packet.time, packet.number);
+    if (verdict === 'pfsync') this.#message(packet.view, packet.number);
     else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
   }
 
   /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
   datagram(view: DataView, length: number, time: number): void {
     this.stats.packets++;
+    this.tracker.time = time;
     const verdict = locateInIp(view, 0, length, length, this.#payload);
-    if (verdict === 'pfsync') this.#message(view, time, this.stats.packets);
+    if (verdict === 'pfsync') this.#message(view, this.stats.packets);
     else this.#countIgnored(verdict, this.stats.packets, length);
   }
 
@@ -89,9 +91,8 @@ export class Pipeline implements PacketConsumer {
     await Promise.all(this.#sinks.map((sink) => sink.close(this.tracker.time)));
   }
 
-  #message(view: DataView, time: number, number: number): void {
+  #message(view: DataView, number: number): void {
     const { start, end, wireEnd } = this.#payload;
-    this.tracker.time = time;
     this.#onMessage?.(view, start, end);
     if (end > start) this.stats.addMessage(view.getUint8(start));
     else this.stats.pfsyncMessages++;

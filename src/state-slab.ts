@@ -5,7 +5,14 @@
  */
 import { PEER_STATE, type StateLayout } from '../protocol/pfsync-layout.js';
 import type { StateView } from '../protocol/pfsync-state.js';
-import type { Counters } from './counters.js';
+import {
+  DIRECTION,
+  OCTETS_HIGH,
+  OCTETS_LOW,
+  PACKETS_HIGH,
+  PACKETS_LOW,
+  type Volume,
+} from '../protocol/volume.js';
 
 const ROWS = 8192;
 const ROW_SHIFT = 13;
@@ -264,13 +271,14 @@ export class StateRows {
    * Keeps one direction's counters if they are news, which is what counters that went back are not. The answer is below 0
    * when they are old, 0 when they are the same, above 0 when they have moved.
    */
-  raiseCounters(slot: number, told: Counters, index: number): number {
+  raiseCounters(slot: number, told: Volume, direction: number): number {
     const records = this.records(slot);
-    const at = this.recordAt(slot) + 8 * index;
-    const packetsHigh = told.packetsHigh(index);
-    const packetsLow = told.packetsLow(index);
-    const octetsHigh = told.octetsHigh(index);
-    const octetsLow = told.octetsLow(index);
+    const at = this.recordAt(slot) + 8 * direction;
+    const toldAt = DIRECTION * direction;
+    const packetsHigh = told[toldAt + PACKETS_HIGH]! >>> 0;
+    const packetsLow = told[toldAt + PACKETS_LOW]! >>> 0;
+    const octetsHigh = told[toldAt + OCTETS_HIGH]! >>> 0;
+    const octetsLow = told[toldAt + OCTETS_LOW]! >>> 0;
     const morePackets =
       packetsHigh - records.getUint32(at + RECORD_PACKETS) ||
       packetsLow - records.getUint32(at + RECORD_PACKETS + 4);
@@ -292,13 +300,8 @@ export class StateRows {
     for (let offset = 0; offset < 32; offset += 4) records.setInt32(at + offset, 0);
   }
 
-  /** Counters of the last report; zeros where there was none. */
-  readReported(slot: number, view: StateView, wasReported: boolean): void {
-    const records = this.records(slot);
-    const at = this.recordAt(slot);
-    if (!wasReported) {
-      for (let offset = 0; offset < 32; offset += 4) records.setInt32(at + RECORD_REPORTED + offset, 0);
-    }
+  /** Points `view` at the record with the counters of the last report. */
+  readReported(slot: number, view: StateView): void {
     this.read(slot, view);
     view.layout = REPORTED_LAYOUT;
   }

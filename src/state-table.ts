@@ -4,7 +4,7 @@
  */
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
 import { hasPorts, icmpType, ORIGINAL_DESTINATION, StateView } from '../protocol/pfsync-state.js';
-import type { CounterGain, Counters } from './counters.js';
+import { newVolume, subtract, type Volume } from '../protocol/volume.js';
 import { StateIndex } from './state-index.js';
 import {
   COUNTERS_USEFUL,
@@ -40,7 +40,7 @@ export class StateTable {
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
   readonly #view = new StateView();
-  readonly #reported = new StateView();
+  readonly #reported = newVolume();
   readonly #creators = new Map<number, { states: number }>();
   #lastCreator = 0;
   #lastCount: { states: number } | undefined;
@@ -151,7 +151,7 @@ export class StateTable {
    * Keeps counters if they are news: counters only grow, and the second of two peers counts no more than what passed
    * through itself. The answer is whether they moved.
    */
-  learnCounters(slot: number, told: Counters, time: number, isUseful: boolean): boolean {
+  learnCounters(slot: number, told: Volume, time: number, isUseful: boolean): boolean {
     const rows = this.#rows;
     const forward = rows.raiseCounters(slot, told, 0);
     const reply = rows.raiseCounters(slot, told, 1);
@@ -236,10 +236,12 @@ export class StateTable {
     return this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT);
   }
 
-  /** What `counters` have gained since the last report. */
-  gain(slot: number, counters: Counters, gain: CounterGain): void {
-    this.#rows.readReported(slot, this.#reported, this.wasReported(slot));
-    gain.set(counters, this.#reported);
+  /** Leaves in `volume` what it has gained since the last report. */
+  subtractReported(slot: number, volume: Volume): void {
+    if (!this.wasReported(slot)) return;
+    this.#rows.readReported(slot, this.#view);
+    this.#view.readVolume(this.#reported);
+    subtract(volume, this.#reported);
   }
 
   /** The counters as they stand now have been told. */

@@ -17,10 +17,10 @@ import type { PfsyncHandler } from '../protocol/pfsync.js';
 import type { RecordKind, StateAction } from '../protocol/pfsync-action.js';
 import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
 import { icmpType, StateView } from '../protocol/pfsync-state.js';
-import { CounterGain, type Counters, isZero, PrintedCounters } from './counters.js';
+import { isZero, newVolume } from '../protocol/volume.js';
 import { type FlowMapper, isClosedTcp } from './flow.js';
 import type { InterfaceTable } from './interface.js';
-import type { StateCounters } from './pfctl-text.js';
+import { readPrinted, type StateCounters } from './pfctl-text.js';
 import { NO_SLOT, StateTable } from './state-table.js';
 import type { Stats } from './stats.js';
 
@@ -53,8 +53,7 @@ export class StateTracker implements PfsyncHandler {
   readonly #options: TrackerOptions;
   readonly #observer: StateObserver | undefined;
   readonly #state = new StateView();
-  readonly #gain = new CounterGain();
-  readonly #printed = new PrintedCounters();
+  readonly #told = newVolume();
   #bulkUntil = 0;
 
   constructor(
@@ -88,22 +87,20 @@ export class StateTracker implements PfsyncHandler {
     let since = time - state.age * 1000;
     flow.start = since;
     const slot = table.size === 0 ? NO_SLOT : table.find(state.idHigh, state.idLow, state.creatorId);
-    let counters: Counters = state;
     let wasReported = false;
+    state.readVolume(flow.volume);
     if (slot !== NO_SLOT) {
       if (table.isSameConnection(slot, state)) {
         wasReported = table.wasReported(slot);
         since = Math.min(since, table.start(slot));
         flow.start = wasReported ? table.reportedUntil(slot) : since;
-        if (wasReported) {
-          table.gain(slot, state, this.#gain);
-          counters = this.#gain;
-        }
+        table.subtractReported(slot, flow.volume);
         table.remove(slot);
       } else {
         const { start } = flow;
         this.#deleted(slot, FORCED_END);
         flow.start = start;
+        state.readVolume(flow.volume);
       }
     }
     this.#observer?.ended(state, since, time);
@@ -118,7 +115,7 @@ export class StateTracker implements PfsyncHandler {
     flow.hasResponderSequence = state.hasDestinationSeqlo;
     flow.icmpType = icmpType(state);
     flow.endReason = state.expire > 0 ? FORCED_END : isClosedTcp(state) ? END_OF_FLOW : IDLE_TIMEOUT;
-    this.#mapper.ended(counters, wasReported);
+    this.#mapper.ended(wasReported);
   }
 
   compressedUpdate(update: CompressedUpdateView): void {
@@ -181,8 +178,8 @@ export class StateTracker implements PfsyncHandler {
     const { table, time } = this;
     const slot = table.find(printed.idHigh, printed.idLow, printed.creatorId);
     if (slot === NO_SLOT) return false;
-    this.#printed.set(printed);
-    const moved = table.learnCounters(slot, this.#printed, time, true);
+    readPrinted(printed, this.#told);
+    const moved = table.learnCounters(slot, this.#told, time, true);
     table.learnAge(slot, time - printed.age * 1000);
     table.heard(slot, time, moved);
     if (moved) this.#reportLongFlow(slot);
@@ -228,7 +225,8 @@ export class StateTracker implements PfsyncHandler {
     table.learnAge(slot, time - state.age * 1000);
     if (isNew) this.#observer?.appeared(state, table.start(slot), time);
     table.learnPeers(slot, state);
-    const moved = table.learnCounters(slot, state, time, isUseful);
+    state.readVolume(this.#told);
+    const moved = table.learnCounters(slot, this.#told, time, isUseful);
     if (moved && isUseful) this.#reportLongFlow(slot);
   }
 
@@ -246,7 +244,6 @@ export class StateTracker implements PfsyncHandler {
   #end(slot: number, endReason: number): void {
     const { table } = this;
     const { flow } = this.#mapper;
-    const state = this.#state;
     const wasReported = table.wasReported(slot);
     this.#describe(slot, endReason);
     flow.end = Math.max(table.lastTraffic(slot), flow.start);
@@ -255,8 +252,8 @@ export class StateTracker implements PfsyncHandler {
       flow.initiatorOctets = table.sequenceAdvance(slot, 0);
       flow.responderOctets = table.sequenceAdvance(slot, 1);
     }
-    if (wasReported) table.gain(slot, state, this.#gain);
-    this.#mapper.ended(wasReported ? this.#gain : state, wasReported);
+    table.subtractReported(slot, flow.volume);
+    this.#mapper.ended(wasReported);
     table.remove(slot);
   }
 
@@ -265,6 +262,7 @@ export class StateTracker implements PfsyncHandler {
     const { flow } = this.#mapper;
     table.read(slot, this.#state);
     flow.state = this.#state;
+    this.#state.readVolume(flow.volume);
     flow.interface = this.#interfaces.entry(table.interfaceNumber(slot));
     flow.start = table.reportedUntil(slot);
     flow.observed = this.time;
@@ -276,7 +274,7 @@ export class StateTracker implements PfsyncHandler {
   }
 
   #provenance(slot: number): number {
-    const isCounted = !isZero(this.#state);
+    const isCounted = !isZero(this.#mapper.flow.volume);
     if (isCounted && this.table.hasUsefulCounters(slot)) return PARTIAL;
     if (this.table.hasSequenceAdvance(slot)) return TCPSEQ;
     return isCounted ? PARTIAL : NONE;
@@ -288,10 +286,10 @@ export class StateTracker implements PfsyncHandler {
     const { table, time } = this;
     if (time - table.reportedUntil(slot) < activeTimeout) return;
     this.#describe(slot, ACTIVE_TIMEOUT);
-    table.gain(slot, this.#state, this.#gain);
+    table.subtractReported(slot, this.#mapper.flow.volume);
     this.#mapper.flow.end = time;
     this.#mapper.flow.counters = PARTIAL;
-    this.#mapper.lives(this.#gain);
+    this.#mapper.lives();
     table.report(slot, time);
   }
 }

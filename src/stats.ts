@@ -1,9 +1,10 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
 import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-record.js';
 import type { RecordKind } from '../protocol/pfsync-action.js';
+import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { HalfDetector } from './halves.js';
 
-/** Below 2^53, with room for one word more. */
+/** Below 2^53, with room for two words more. */
 const ALMOST_INEXACT = 2 ** 52;
 
 /** Counts under names that are few and known to the program, for what is rare. */
@@ -36,11 +37,11 @@ export class ExactSum {
   /** What the two have held before. */
   #carried = 0n;
 
-  /** The two words, unsigned. */
-  add(high: number, low: number): void {
-    this.#low += low;
-    this.#high += high;
-    // Two additions a call: a sum of words stays exact up to 2^53.
+  /** Adds a counter of both directions; `high` is its high word. */
+  add(volume: Volume, high: number): void {
+    const low = high + 1;
+    this.#high += (volume[high]! >>> 0) + (volume[DIRECTION + high]! >>> 0);
+    this.#low += (volume[low]! >>> 0) + (volume[DIRECTION + low]! >>> 0);
     if (this.#low >= ALMOST_INEXACT || this.#high >= ALMOST_INEXACT) this.#carry();
   }
 
@@ -153,26 +154,15 @@ export class Stats {
     return versions;
   }
 
-  /** A flow record that goes to the collectors and writers. */
-  addFlow(flow: FlowRecord): void {
-    this.flows++;
-    const { counters } = flow;
-    if (counters === EXACT) this.counters.exact++;
-    else if (counters === PARTIAL) this.counters.partial++;
-    else if (counters === TCPSEQ) this.counters.tcpseq++;
-    else if (counters === NONE) this.counters.none++;
-    if (counters === EXACT || counters === PARTIAL) {
-      this.addOctets(flow.octetsHigh, flow.octetsLow);
-      this.addPackets(flow.packetsHigh, flow.packetsLow);
-    }
-  }
-
-  addOctets(high: number, low: number): void {
-    this.#octets.add(high, low);
-  }
-
-  addPackets(high: number, low: number): void {
-    this.#packetsCounted.add(high, low);
+  /** A flow that goes to the collectors and writers. */
+  addFlow({ counters, records, volume }: FlowRecord): void {
+    this.flows += records;
+    if (counters === EXACT) this.counters.exact += records;
+    else if (counters === PARTIAL) this.counters.partial += records;
+    else if (counters === TCPSEQ) this.counters.tcpseq += records;
+    else if (counters === NONE) this.counters.none += records;
+    this.#octets.add(volume, OCTETS_HIGH);
+    this.#packetsCounted.add(volume, PACKETS_HIGH);
   }
 
   /** Sums over the flows that have counters; payloads told by TCP sequence numbers are not octets of packets. */

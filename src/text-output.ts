@@ -1,5 +1,5 @@
 /** Flow records as lines of text, to a file or standard output. */
-import type { FlowRecord } from '../protocol/flow-record.js';
+import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -7,7 +7,7 @@ import type { OutputFile } from './output-file.js';
 export interface FlowFormat {
   /** What stands above the flows, with its line end; empty when nothing does. */
   header(): string;
-  /** A record as one line, with its line end. */
+  /** The record at hand as one line, with its line end. */
   flow(flow: FlowRecord): string;
 }
 
@@ -16,6 +16,8 @@ export class TextOutput implements FlowSink {
   readonly #file: OutputFile;
   readonly #format: FlowFormat;
 
+  readonly #writeRecord = (flow: FlowRecord) => this.#file.write(this.#format.flow(flow));
+
   constructor(file: OutputFile, format: FlowFormat) {
     this.#file = file;
     this.#format = format;
@@ -23,7 +25,7 @@ export class TextOutput implements FlowSink {
   }
 
   add(flow: FlowRecord): void {
-    if (!this.#file.isClosed) this.#file.write(this.#format.flow(flow));
+    if (!this.#file.isClosed) forEachRecord(flow, this.#writeRecord);
   }
 
   flush(): void {

@@ -10,6 +10,7 @@
 import type { Duplex } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { messageLength, SessionSequence, TemplateStore } from '../protocol/ipfix-session.js';
+import { wordsOf } from '../protocol/message.js';
 import { type Log, printable } from './log.js';
 import { type Block, MessageQueue } from './message-queue.js';
 import type { Pace } from './pace.js';
@@ -89,6 +90,7 @@ export class StreamTransport implements Transport {
   readonly lost = new Delivered();
   errors = 0;
   readonly view: DataView;
+  readonly words: Int32Array;
   readonly keepsTemplates = true;
   readonly #options: StreamOptions;
   readonly #policy: StreamPolicy;
@@ -125,6 +127,7 @@ export class StreamTransport implements Transport {
     const isPaced = options.pace !== undefined;
     this.#octets = new Uint8Array(isPaced ? PACED_MESSAGE : MESSAGE);
     this.view = new DataView(this.#octets.buffer);
+    this.words = wordsOf(this.view);
     this.#queue = new MessageQueue(isPaced ? PACED_MESSAGE : WRITE);
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;

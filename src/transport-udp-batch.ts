@@ -4,6 +4,7 @@
  */
 import { getSystemErrorMap } from 'node:util';
 import { type DatagramBatch, openBatch } from './datagram-batch.js';
+import { UNPACED } from './pace.js';
 import { Delivered, type Transport, takeBack } from './transport.js';
 import {
   collectorAddress,
@@ -19,8 +20,10 @@ const MOST_DATAGRAMS = 512;
 const FEWEST_DATAGRAMS = 64;
 const MEMORY = 1 << 20;
 
-/** Datagrams sent together where no pace holds them back: what one message of 64 KiB can hold. */
+/** Datagrams sent together where a pace holds them back: what one message of 64 KiB can hold. */
 const BATCH = 44;
+/** Where none does, this part of the ring is sent on a thread beside the program, which fills another meanwhile. */
+const ASIDE = 0.4;
 
 const ECONNREFUSED = 111;
 
@@ -35,21 +38,29 @@ export async function openUdpBatch(options: UdpOptions): Promise<Transport> {
   return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch);
 }
 
-/** A ring of datagrams: those from `#first` on wait to be sent, the one behind them is being filled. */
+/**
+ * A ring of datagrams: those from `#first` on wait to be sent or are on their way, the one behind them is being filled.
+ */
 class UdpBatchTransport implements Transport {
   readonly sent = new Delivered();
   readonly lost = new Delivered();
   errors = 0;
   onTrouble = (): void => {};
   view: DataView;
+  words: Int32Array;
   readonly #options: UdpOptions;
   readonly #batch: DatagramBatch;
   readonly #count: number;
   readonly #records: Int32Array;
   readonly #refusals = new Refusals();
+  readonly #asideCount: number;
   #first = 0;
   #filling = 0;
   #waiting = 0;
+  /** Datagrams that are being sent aside: the first of those that wait. */
+  #aside = 0;
+  /** Calls of `sendAside` so far. */
+  #calls = 0;
   #isScheduled = false;
   #waiters: { few: number; wake: () => void }[] = [];
 
@@ -58,11 +69,13 @@ class UdpBatchTransport implements Transport {
     this.#batch = batch;
     this.#count = batch.views.length;
     this.#records = new Int32Array(this.#count);
+    this.#asideCount = Math.floor(this.#count * ASIDE);
     this.view = batch.views[0]!;
+    this.words = batch.words[0]!;
   }
 
   get isCongested(): boolean {
-    return this.#waiting >= this.#count / 2;
+    return this.#waiting >= this.#most;
   }
 
   get isDown(): boolean {
@@ -75,13 +88,15 @@ class UdpBatchTransport implements Transport {
     this.#waiting++;
     this.#filling = (this.#filling + 1) % this.#count;
     this.view = this.#batch.views[this.#filling]!;
+    this.words = this.#batch.words[this.#filling]!;
     if (this.#waiting === this.#count - 1) this.#makeRoom();
     else if (!this.#isScheduled) this.#sendLater();
-    else if (this.#waiting % BATCH === 0) this.#pump();
+    else if (this.#isPaced) this.#pumpBatch();
+    else if (this.#waiting >= this.#asideCount && this.#aside === 0) this.#sendAside();
   }
 
   drained(): Promise<void> {
-    return this.#until(this.#count / 8);
+    return this.#until(this.#isPaced ? this.#count / 8 : this.#asideCount);
   }
 
   async close(): Promise<void> {
@@ -90,6 +105,15 @@ class UdpBatchTransport implements Transport {
     const error = this.#batch.pendingError();
     if (error !== 0) this.#refusedLater(error);
     this.#batch.close();
+  }
+
+  get #isPaced(): boolean {
+    return this.#options.pace !== UNPACED;
+  }
+
+  /** Unpaced there is room for what is on its way, and for as much again. */
+  get #most(): number {
+    return this.#isPaced ? this.#count / 2 : 2 * this.#asideCount;
   }
 
   #until(few: number): Promise<void> {
@@ -108,6 +132,10 @@ class UdpBatchTransport implements Transport {
     this.#pump();
     this.#isScheduled = this.#waiting > 0;
     if (this.#isScheduled) setTimeout(() => this.#turn(), 1);
+    this.#wake();
+  }
+
+  #wake(): void {
     const ready = this.#waiters.filter(({ few }) => this.#waiting <= few);
     this.#waiters = this.#waiters.filter(({ few }) => this.#waiting > few);
     for (const { wake } of ready) wake();
@@ -115,6 +143,7 @@ class UdpBatchTransport implements Transport {
 
   /** A single packet gave more than the ring holds: there is no turn of the event loop to wait for. */
   #makeRoom(): void {
+    if (this.#aside > 0) this.#asideEnded(this.#batch.awaitAside());
     this.#pump();
     while (this.#waiting === this.#count - 1) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
@@ -122,8 +151,33 @@ class UdpBatchTransport implements Transport {
     }
   }
 
+  #pumpBatch(): void {
+    if (this.#waiting % BATCH === 0) this.#pump();
+  }
+
+  #sendAside(): void {
+    const count = Math.min(this.#waiting, this.#asideCount, this.#count - this.#first);
+    const call = ++this.#calls;
+    this.#aside = count;
+    this.#batch.sendAside(this.#first, count, (taken) => {
+      // Somebody may have had to wait for its end before.
+      if (call !== this.#calls || this.#aside === 0) return;
+      this.#asideEnded(taken);
+      if (this.#waiting >= this.#asideCount) this.#sendAside();
+      this.#wake();
+    });
+  }
+
+  #asideEnded(taken: number): void {
+    const count = this.#aside;
+    this.#aside = 0;
+    for (let i = 0; i < taken; i++) this.#leave(this.sent);
+    if (taken < count) this.#sendRun(count - taken);
+  }
+
   /** Sends as much as the pace allows: the faster it is, the more datagrams go at once. */
   #pump(): void {
+    if (this.#aside > 0) return;
     const { pace } = this.#options;
     while (this.#waiting > 0) {
       const most = Math.min(this.#waiting, BATCH, this.#count - this.#first);

@@ -1,6 +1,7 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
 import { createSocket, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
+import { wordsOf } from '../protocol/message.js';
 import type { Log } from './log.js';
 import type { Endpoint } from './option-values.js';
 import type { Pace } from './pace.js';
@@ -50,12 +51,14 @@ async function resolveName(host: string, family: number) {
 /** A datagram's memory, used again and again. */
 class Datagram {
   readonly view: DataView;
+  readonly words: Int32Array;
   octets: Uint8Array;
   records = 0;
   readonly #release: (datagram: Datagram, error: Error | null) => void;
 
   constructor(length: number, release: (datagram: Datagram, error: Error | null) => void) {
     this.view = new DataView(new ArrayBuffer(length));
+    this.words = wordsOf(this.view);
     this.octets = new Uint8Array(this.view.buffer);
     this.#release = release;
   }
@@ -145,6 +148,10 @@ export class UdpTransport implements Transport {
 
   get view(): DataView {
     return this.#filling.view;
+  }
+
+  get words(): Int32Array {
+    return this.#filling.words;
   }
 
   get isCongested(): boolean {

@@ -57,11 +57,10 @@ const BALANCES = ['hash', 'round-robin'] as const;
 
 describe('distribution', () => {
   for (const balance of BALANCES) {
-    it(`${balance}: both records of a state go to the same collector, whoever is down when`, () => {
+    it(`${balance}: a flow goes to one collector, whoever is down when`, () => {
       const steps = fc.array(
         fc.record({
           number: fc.integer({ min: 1, max: 50 }),
-          records: fc.constantFrom([0], [1], [0, 1]),
           down: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
         }),
         { maxLength: 60 },
@@ -70,14 +69,12 @@ describe('distribution', () => {
         fc.property(steps, fc.boolean(), (states, failover) => {
           const { sinks, distribution } = distribute(3, { balance, failover });
           const added = () => sinks.map(({ numbers }) => numbers.length);
-          for (const { number, records, down } of states) {
+          for (const { number, down } of states) {
             const before = added();
-            for (const reply of records) {
-              distribution.add(sampleFlow({ number, reply: reply as 0 | 1 }));
-              for (const [i, sink] of sinks.entries()) sink.isDown = down[i]!;
-            }
+            distribution.add(sampleFlow({ number }));
+            for (const [i, sink] of sinks.entries()) sink.isDown = down[i]!;
             const taken = added().map((count, i) => count - before[i]!);
-            expect(taken.filter((count) => count > 0)).to.deep.equal([records.length]);
+            expect(taken.filter((count) => count > 0)).to.deep.equal([1]);
           }
         }),
       );
@@ -85,10 +82,8 @@ describe('distribution', () => {
 
     it(`${balance}: the shares are about equal`, () => {
       const { sinks, distribution } = distribute(3, { balance, failover: false });
-      for (let number = 0; number < 3000; number++) {
-        for (const reply of [0, 1] as const) distribution.add(sampleFlow({ number, reply }));
-      }
-      for (const { numbers } of sinks) expect(numbers.length).to.be.within(1800, 2200);
+      for (let number = 0; number < 3000; number++) distribution.add(sampleFlow({ number }));
+      for (const { numbers } of sinks) expect(numbers.length).to.be.within(900, 1100);
     });
 
     it(`${balance}: a translation begins and ends at the same collector`, () => {
@@ -118,12 +113,11 @@ describe('distribution', () => {
   it('round-robin: states go to the collectors in turn', () => {
     const { sinks, distribution } = distribute(2, { balance: 'round-robin', failover: false });
     for (const number of [1, 2, 3, 4]) distribution.add(sampleFlow({ number }));
-    // Two reports of one state are two turns; its second record is none.
-    distribution.add(sampleFlow({ number: 5, reply: 0 }));
-    distribution.add(sampleFlow({ number: 5, reply: 1 }));
-    distribution.add(sampleFlow({ number: 5, reply: 0 }));
+    // Two reports of one state are two turns.
+    distribution.add(sampleFlow({ number: 5 }));
+    distribution.add(sampleFlow({ number: 5 }));
     expect(sinks.map(({ numbers }) => numbers)).to.deep.equal([
-      [1, 3, 5, 5],
+      [1, 3, 5],
       [2, 4, 5],
     ]);
   });

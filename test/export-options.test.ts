@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ExportCounts } from '../protocol/export-statistics.js';
-import { EXACT, type FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import { EXACT, type FlowRecord, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-record.js';
 import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
@@ -14,7 +14,7 @@ import { InterfaceTable } from '../src/interface.js';
 import { NatEvents } from '../src/nat-events.js';
 import { StateTracker } from '../src/state-tracker.js';
 import { Stats } from '../src/stats.js';
-import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from './flow-sample.js';
+import { collect, DAY, flowOf, NOW, Room, type Sample, STATE, volumeOf } from './flow-sample.js';
 import { type CollectedFlow, Collector } from './peer/collector.js';
 import { run } from './peer/pfflowd.js';
 import {
@@ -367,13 +367,13 @@ describe('biflow', () => {
           (encoder) => {
             for (const [id, { forward, reply, proto, counters, flush }] of states.entries()) {
               const state = { id: BigInt(id), proto, protoAfter: proto };
-              const send = (index: 0 | 1, volume: { octets: bigint; packets: number } | undefined) => {
-                if (volume === undefined) return;
-                const { octets, packets } = volume;
-                encoder.add(flowOf({ state, counters, reply: index, octets, packets: BigInt(packets) }));
-              };
-              send(0, forward);
-              send(1, reply);
+              const flow = flowOf({ state, counters });
+              flow.directions = (forward ? FORWARD : 0) | (reply ? REPLY : 0);
+              flow.volume.fill(0);
+              if (forward)
+                flow.volume.set(volumeOf(0, forward.octets, BigInt(forward.packets)).subarray(0, 4));
+              if (reply) flow.volume.set(volumeOf(1, reply.octets, BigInt(reply.packets)).subarray(4), 4);
+              if (flow.directions !== 0) encoder.add(flow);
               if (flush) encoder.flush(NOW);
             }
             encoder.end(NOW);

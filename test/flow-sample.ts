@@ -1,8 +1,9 @@
 /** Flow records to encode, and a room that keeps what was encoded. */
-import { EXACT, FlowRecord } from '../protocol/flow-record.js';
-import type { MessageRoom } from '../protocol/message.js';
+import { EXACT, FlowRecord, FORWARD, REPLY } from '../protocol/flow-record.js';
+import { type MessageRoom, wordsOf } from '../protocol/message.js';
 import { STATE_V6 } from '../protocol/pfsync-layout.js';
 import { StateView } from '../protocol/pfsync-state.js';
+import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { Collector } from './peer/collector.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
 
@@ -11,16 +12,19 @@ export const DAY = 86_400_000;
 
 export class Room implements MessageRoom {
   view: DataView;
+  words: Int32Array;
   readonly messages: Uint8Array[] = [];
 
   constructor(length = 1472) {
     this.view = new DataView(new ArrayBuffer(length));
+    this.words = wordsOf(this.view);
   }
 
   send(length: number): void {
     this.messages.push(new Uint8Array(this.view.buffer, 0, length));
     // What an encoder leaves unwritten must show: fresh room is never zero.
     this.view = new DataView(new Uint8Array(this.view.byteLength).fill(0xa5).buffer);
+    this.words = wordsOf(this.view);
   }
 }
 
@@ -54,6 +58,8 @@ export interface Sample {
   readonly reply?: 0 | 1;
   readonly octets?: bigint;
   readonly packets?: bigint;
+  /** Octets of the other direction, whose packets are 10. Left out: it is not told of. */
+  readonly replyOctets?: bigint;
   readonly start?: number;
   readonly end?: number;
   readonly observed?: number;
@@ -68,23 +74,36 @@ export interface Sample {
   readonly interfaceIndex?: number;
 }
 
+/** Counters of one direction; the other one has none. */
+export function volumeOf(direction: number, octets: bigint, packets: bigint): Volume {
+  const volume = newVolume();
+  for (const [word, value] of [
+    [OCTETS_HIGH, octets],
+    [PACKETS_HIGH, packets],
+  ] as const) {
+    volume[DIRECTION * direction + word] = Number(BigInt.asIntN(32, value >> 32n));
+    volume[DIRECTION * direction + word + 1] = Number(BigInt.asIntN(32, value));
+  }
+  return volume;
+}
+
 export function flowOf(sample: Sample): FlowRecord {
-  const octets = encodeState('v6', { ...STATE, ...sample.state });
+  const record = encodeState('v6', { ...STATE, ...sample.state });
   const state = new StateView();
-  state.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
-  const { octets: bytes = 1000n, packets = 10n } = sample;
+  state.read(new DataView(record.buffer, record.byteOffset, record.length), 0, STATE_V6);
+  const { octets = 1000n, packets = 10n, reply = 0, replyOctets } = sample;
+  const volume = volumeOf(reply, octets, packets);
+  const other = volumeOf(1 - reply, replyOctets ?? 0n, 10n);
   return Object.assign(new FlowRecord(), {
     state,
     interface: { name: sample.interfaceName ?? 'em1', index: sample.interfaceIndex ?? 7 },
-    reply: sample.reply ?? 0,
+    directions: replyOctets === undefined ? (reply === 0 ? FORWARD : REPLY) : FORWARD | REPLY,
+    reply,
+    volume: replyOctets === undefined ? volume : volume.map((word, at) => word | other[at]!),
     start: sample.start ?? NOW - 61_000,
     end: sample.end ?? NOW,
     observed: sample.observed ?? NOW,
     counters: sample.counters ?? EXACT,
-    octetsHigh: Number(bytes >> 32n),
-    octetsLow: Number(bytes & 0xffffffffn),
-    packetsHigh: Number(packets >> 32n),
-    packetsLow: Number(packets & 0xffffffffn),
     initiatorOctets: sample.initiatorOctets ?? 0,
     responderOctets: sample.responderOctets ?? 0,
     hasResponderSequence: sample.hasResponderSequence ?? true,

@@ -10,6 +10,7 @@ import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
 import { OutputFile } from '../src/output-file.js';
 import { type FlowFormat, rememberNames, TextOutput } from '../src/text-output.js';
+import { volumeOf } from './flow-sample.js';
 
 /** Source and destination, each an address and a port. */
 type Pair = readonly [source: string, sourcePort: number, destination: string, destinationPort: number];
@@ -21,6 +22,8 @@ interface Sketch {
   readonly protocol?: number;
   readonly rule?: number;
   readonly flow?: Partial<FlowRecord>;
+  readonly octets?: bigint;
+  readonly packets?: bigint;
 }
 
 /** Octets of a v6 state by the offsets of OpenBSD's if_pfsync.h. */
@@ -44,9 +47,9 @@ function flowOf(sketch: Sketch): FlowRecord {
   flow.interface = { name: 'em0', index: 1 };
   flow.start = 1700000000373.457;
   flow.end = 1700000003623.458;
-  flow.octetsLow = 1500;
-  flow.packetsLow = 3;
-  return Object.assign(flow, sketch.flow);
+  Object.assign(flow, sketch.flow);
+  flow.volume.set(volumeOf(flow.reply, sketch.octets ?? 1500n, sketch.packets ?? 3n));
+  return flow;
 }
 
 /** AF_INET and OpenBSD's AF_INET6. */
@@ -241,7 +244,7 @@ describe('JSON of a flow', () => {
     ],
     [
       'has no ports for ICMP, and nothing of what is not known',
-      { ...PING, rule: -1, flow: { counters: NONE, octetsLow: 0, interface: { name: '', index: 0 } } },
+      { ...PING, rule: -1, flow: { counters: NONE, interface: { name: '', index: 0 } } },
       undefined,
       {
         ...times,
@@ -279,8 +282,8 @@ describe('JSON of a flow', () => {
   }
 
   it('keeps all 64 bits of a counter', () => {
-    const flow = { octetsHigh: 0xffffffff, octetsLow: 0xffffffff, packetsHigh: 0x200000, packetsLow: 1 };
-    const line = lineOf(jsonFormat(undefined), { ...PLAIN, flow: { ...flow, counters: PARTIAL } });
+    const volume = { octets: 2n ** 64n - 1n, packets: 2n ** 53n + 1n };
+    const line = lineOf(jsonFormat(undefined), { ...PLAIN, ...volume, flow: { counters: PARTIAL } });
     expect(line).to.contain(',"octetDeltaCount":18446744073709551615,"packetDeltaCount":9007199254740993,');
     expect(line).to.contain('"counters":"partial"');
   });
@@ -423,17 +426,16 @@ const TABLE = [
 describe('the table of flows', () => {
   it('keeps its columns', () => {
     const format = tableFormat(undefined);
-    const zero = { octetsLow: 0, packetsLow: 0, octetsHigh: 0, packetsHigh: 0 };
     const lines = [
       PLAIN,
       NATTED,
       reply(REDIRECTED),
       SIX,
       NAT64,
-      { ...PING, flow: { ...zero, counters: NONE, interface: { name: '', index: 0 } } },
-      { ...PLAIN, flow: { ...zero, counters: TCPSEQ, initiatorOctets: 1234, responderOctets: 56789 } },
-      { ...PLAIN, flow: { counters: PARTIAL, octetsHigh: 1, packetsLow: 4294967295 } },
-      { ...PLAIN, protocol: 115, flow: { counters: EXACT, octetsHigh: 0xffffffff, octetsLow: 0xffffffff } },
+      { ...PING, flow: { counters: NONE, interface: { name: '', index: 0 } } },
+      { ...PLAIN, flow: { counters: TCPSEQ, initiatorOctets: 1234, responderOctets: 56789 } },
+      { ...PLAIN, octets: 2n ** 32n + 1500n, packets: 2n ** 32n - 1n, flow: { counters: PARTIAL } },
+      { ...PLAIN, protocol: 115, octets: 2n ** 64n - 1n, flow: { counters: EXACT } },
       { direction: 'in', original: ['2001:db8:aaaa:bbbb:cccc:dddd::1', 53000, '2001:db8::53', 53] } as Sketch,
       { ...PLAIN, flow: { interface: { name: 'e m\x1b[2J', index: 0 } } },
     ].map((sketch) => lineOf(format, sketch));

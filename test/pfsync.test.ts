@@ -15,6 +15,7 @@ import {
   TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
 } from '../protocol/pfsync-state.js';
+import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH } from '../protocol/volume.js';
 import { readCapture } from '../src/capture-file.js';
 
 const CAPTURES = fileURLToPath(new URL('../../captures/', import.meta.url));
@@ -100,7 +101,10 @@ function describeState(state: StateView): Record<string, unknown> {
     ip: writeAddress(state.view, state.addressAt(which), family),
     port: state.port(which),
   });
-  const counter = (high: number, low: number) => `${(BigInt(high) << 32n) + BigInt(low)}`;
+  const volume = newVolume();
+  state.readVolume(volume);
+  const counter = (high: number) =>
+    `${BigInt.asUintN(64, (BigInt(volume[high]!) << 32n) | BigInt.asUintN(32, BigInt(volume[high + 1]!)))}`;
   return {
     ...keyOf(state),
     ifname: nameAt(state.view, state.at + state.layout.interfaceName),
@@ -113,8 +117,8 @@ function describeState(state: StateView): Record<string, unknown> {
     dstBefore: end(ORIGINAL_DESTINATION, state.family),
     srcAfter: end(TRANSLATED_SOURCE, state.translatedFamily),
     dstAfter: end(TRANSLATED_DESTINATION, state.translatedFamily),
-    packets: [0, 1].map((index) => counter(state.packetsHigh(index), state.packetsLow(index))),
-    bytes: [0, 1].map((index) => counter(state.octetsHigh(index), state.octetsLow(index))),
+    packets: [0, DIRECTION].map((at) => counter(at + PACKETS_HIGH)),
+    bytes: [0, DIRECTION].map((at) => counter(at + OCTETS_HIGH)),
     creation: state.age,
     expire: state.expire,
     timeout: state.timeout,

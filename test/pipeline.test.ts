@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ipfixEncoder } from '../protocol/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
+import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
@@ -47,7 +47,11 @@ class Collecting implements FlowSink {
   constructor(encoderIn: (room: MessageRoom) => FlowEncoder) {
     const octets = new Uint8Array(1472);
     const view = new DataView(octets.buffer);
-    this.#encoder = encoderIn({ view, send: (length) => this.collector.decode(octets.slice(0, length)) });
+    this.#encoder = encoderIn({
+      view,
+      words: wordsOf(view),
+      send: (length) => this.collector.decode(octets.slice(0, length)),
+    });
   }
 
   add(flow: Parameters<FlowSink['add']>[0]): void {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
@@ -33,9 +34,8 @@ class Converter {
   constructor(options: Partial<TrackerOptions> = {}) {
     const format = jsonFormat(undefined);
     const filter = new StateFilter({ direction: 'any', noUncounted: false });
-    const mapper = new FlowMapper(filter, this.stats, (flow) => {
-      this.flows.push(JSON.parse(quoteLargeNumbers(format.flow(flow))));
-    });
+    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(format.flow(flow))));
+    const mapper = new FlowMapper(filter, this.stats, (flow) => forEachRecord(flow, keep));
     const interfaces = new InterfaceTable(new Map());
     this.tracker = new StateTracker(interfaces, mapper, this.stats, { ...NO_LIMITS, ...options });
     this.#reader = new PfsyncReader(this.tracker);

@@ -1,16 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { EXACT, FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import { newVolume, OCTETS_HIGH } from '../protocol/volume.js';
 import { ExactSum, Stats, Tally } from '../src/stats.js';
 import { addsUp, type ExporterResult, summaryJson, summaryText } from '../src/summary.js';
+import { volumeOf } from './flow-sample.js';
 
 function flowWith(counters: number, octets: bigint, packets: bigint): FlowRecord {
   const flow = new FlowRecord();
   flow.counters = counters;
-  flow.octetsHigh = Number(octets >> 32n);
-  flow.octetsLow = Number(octets & 0xffffffffn);
-  flow.packetsHigh = Number(packets >> 32n);
-  flow.packetsLow = Number(packets & 0xffffffffn);
+  flow.volume.set(volumeOf(0, octets, packets));
   return flow;
 }
 
@@ -80,8 +79,9 @@ describe('the exact sum', () => {
         const sum = new ExactSum();
         let expected = 0n;
         for (const [high, low] of terms) {
-          sum.add(high, low);
-          expected += (BigInt(high) << 32n) | BigInt(low);
+          const term = (BigInt(high) << 32n) | BigInt(low);
+          sum.add(volumeOf(1, term, 7n), OCTETS_HIGH);
+          expected += term;
         }
         expect(sum.value).to.equal(expected);
       }),
@@ -91,8 +91,9 @@ describe('the exact sum', () => {
 
   it('carries out of both words', () => {
     const sum = new ExactSum();
-    for (let n = 0; n < 100000; n++) sum.add(0xffffffff, 0xffffffff);
-    expect(sum.value).to.equal(100000n * (2n ** 64n - 1n));
+    const volume = newVolume().fill(-1);
+    for (let n = 0; n < 100000; n++) sum.add(volume, OCTETS_HIGH);
+    expect(sum.value).to.equal(200000n * (2n ** 64n - 1n));
   });
 });
 

@@ -1,7 +1,9 @@
 /** Flow records for tests of what comes after them. Each can be found again by its number. */
-import { EXACT, FlowRecord, NONE, TCPSEQ } from '../../protocol/flow-record.js';
+import { EXACT, FlowRecord, FORWARD, NONE, REPLY, TCPSEQ } from '../../protocol/flow-record.js';
 import { STATE_V6 } from '../../protocol/pfsync-layout.js';
 import { StateView } from '../../protocol/pfsync-state.js';
+import { newVolume } from '../../protocol/volume.js';
+import { volumeOf } from '../flow-sample.js';
 import type { CollectedFlow } from './collector.js';
 import { encodeState } from './pfsync-writer.js';
 
@@ -35,13 +37,13 @@ export function sampleFlow(sample: FlowSample): FlowRecord {
   return Object.assign(new FlowRecord(), {
     state,
     interface: { name, index: name.charCodeAt(name.length - 1) },
+    directions: reply === 1 ? REPLY : FORWARD,
     reply,
     start: observed - 61_000,
     end: observed,
     observed,
     counters: COUNTERS[counters],
-    octetsLow: isCounted ? 1000 + number : 0,
-    packetsLow: isCounted ? 10 : 0,
+    volume: isCounted ? volumeOf(reply, BigInt(1000 + number), 10n) : newVolume(),
     initiatorOctets: counters === 'tcpseq' ? 500 + number : 0,
   });
 }
