@@ -101,7 +101,7 @@ export class MessageWriter {
     const at = this.#at;
     this.#at += length;
     this.#dataRecords++;
-    if (template.scopes.length === 0) this.#flowRecords++;
+    if (!template.isOptions) this.#flowRecords++;
     return at;
   }
 
@@ -169,8 +169,7 @@ export class MessageWriter {
   #announce(templates: readonly Template[], now: number): void {
     this.#closeSet();
     for (const template of templates) {
-      const isOptions = template.scopes.length > 0;
-      const setId = isOptions ? this.#dialect.optionsTemplateSetId : this.#dialect.templateSetId;
+      const setId = template.isOptions ? this.#dialect.optionsTemplateSetId : this.#dialect.templateSetId;
       if (this.#setStart !== NO_SET && setId !== this.#setId) this.#closeSet();
       const length = template.announcementLength;
       if (!this.#fits(length + (this.#setStart === NO_SET ? SET_HEADER : 0))) {

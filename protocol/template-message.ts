@@ -4,7 +4,7 @@ import { type ExportCounts, ExportStatistics } from './export-statistics.js';
 import { type FlowRecord, FORWARD, type NatView, REPLY, sourceEnd } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { ORIGINAL_SOURCE } from './pfsync-state.js';
+import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pfsync-state.js';
 import type { FlowTemplate, Profile } from './template.js';
 
 export interface TemplateOptions {
@@ -29,7 +29,8 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly clampedCounters = 0;
   readonly #writer: MessageWriter;
   readonly #profile: Profile;
-  readonly #nat: NatView;
+  readonly #inboundSource: number;
+  readonly #outboundSource: number;
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
   #wasRefreshed = false;
@@ -46,7 +47,8 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
     this.#writer = writer;
     this.#profile = profile;
-    this.#nat = options.nat;
+    this.#inboundSource = sourceEnd(INBOUND, options.nat);
+    this.#outboundSource = sourceEnd(OUTBOUND, options.nat);
     if (own !== undefined) this.#options = new ExportOptions(writer, own.dialect, own.choice, options.domain);
     if (counts !== undefined && options.domain !== 0) {
       this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
@@ -65,19 +67,26 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
 
   add(flow: FlowRecord): number {
     this.#options?.use(flow.interface, flow.observed);
-    if (this.#profile.isBiflow(flow)) {
-      this.#write(flow, 0);
-      return 1;
+    const { directions, records, state } = flow;
+    const source = state.direction === INBOUND ? this.#inboundSource : this.#outboundSource;
+    const kind = this.#profile.kindOf(flow, source);
+    const isBiflow = this.#profile.isBiflow(flow);
+    if (isBiflow || (directions & FORWARD) !== 0) {
+      flow.reply = 0;
+      this.#write(this.#profile.select(kind, flow), flow, source);
     }
-    if ((flow.directions & FORWARD) !== 0) this.#write(flow, 0);
-    if ((flow.directions & REPLY) !== 0) this.#write(flow, 1);
-    return flow.records;
+    if (isBiflow) return 1;
+    if ((directions & REPLY) !== 0) {
+      flow.reply = 1;
+      this.#write(this.#profile.select(kind, flow), flow, source ^ 1);
+    }
+    return records;
   }
 
   addNatEvent(flow: FlowRecord): void {
     flow.reply = 0;
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
-    if (template !== undefined) this.#writeRecord(template, flow, ORIGINAL_SOURCE);
+    if (template !== undefined) this.#write(template, flow, ORIGINAL_SOURCE);
   }
 
   flush(now: number): void {
@@ -98,13 +107,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     this.#statistics?.restart();
   }
 
-  #write(flow: FlowRecord, reply: 0 | 1): void {
-    flow.reply = reply;
-    const source = sourceEnd(flow.state.direction, this.#nat) ^ reply;
-    this.#writeRecord(this.#profile.select(flow, source), flow, source);
-  }
-
-  #writeRecord(template: FlowTemplate, flow: FlowRecord, source: number): void {
+  #write(template: FlowTemplate, flow: FlowRecord, source: number): void {
     const writer = this.#writer;
     const at = writer.place(template, template.recordLength, flow.observed);
     template.write(writer.view, at, flow, source, writer.clock);

@@ -8,37 +8,43 @@ import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Vol
 
 export interface Part {
   readonly elements: readonly ElementName[];
+  /** Octets of them all. */
+  readonly length: number;
   /** Writes the elements at `at`. `source` is the end that the record shows as its source. */
   write(to: DataView, at: number, flow: FlowRecord, source: number, clock: UptimeClock): void;
 }
 
-export const ADDRESSES4: Part = {
+function part({ elements, write }: Omit<Part, 'length'>): Part {
+  return { elements, write, length: elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0) };
+}
+
+export const ADDRESSES4 = part({
   elements: ['sourceIPv4Address', 'destinationIPv4Address'],
   write(to, at, flow, source) {
     writeAddress4(to, at, flow.state, source);
     writeAddress4(to, at + 4, flow.state, source ^ 1);
   },
-};
+});
 
-export const ADDRESSES6: Part = {
+export const ADDRESSES6 = part({
   elements: ['sourceIPv6Address', 'destinationIPv6Address'],
   write(to, at, flow, source) {
     writeAddress6(to, at, flow.state, source);
     writeAddress6(to, at + 16, flow.state, source ^ 1);
   },
-};
+});
 
-export const PORTS: Part = {
+export const PORTS = part({
   elements: ['sourceTransportPort', 'destinationTransportPort'],
   write(to, at, flow, source) {
     const isPort = hasPorts(protocolAt(flow.state, source));
     const ports = isPort ? (flow.state.port(source) << 16) | flow.state.port(source ^ 1) : 0;
     to.setInt32(at, ports);
   },
-};
+});
 
 /** What every record of the full profile tells beside addresses, times and volume. */
-export const DESCRIPTION: Part = {
+export const DESCRIPTION = part({
   elements: ['protocolIdentifier', 'flowDirection', 'flowEndReason', 'ingressInterface', 'egressInterface'],
   write(to, at, flow, source) {
     const protocol = protocolAt(flow.state, source);
@@ -48,113 +54,102 @@ export const DESCRIPTION: Part = {
     to.setUint8(at, protocol);
     to.setUint8(at + 1, flowDirection);
     to.setUint8(at + 2, flow.endReason);
-    to.setUint32(at + 3, ingress);
-    to.setUint32(at + 7, egress);
+    to.setInt32(at + 3, ingress);
+    to.setInt32(at + 7, egress);
   },
-};
+});
 
-const DESCRIPTION_LENGTH = lengthOf(DESCRIPTION);
-
-/** The same with the state's id. */
-export const DESCRIPTION_ID: Part = {
-  elements: [...DESCRIPTION.elements, 'flowId'],
-  write(to, at, flow, source, clock) {
-    DESCRIPTION.write(to, at, flow, source, clock);
-    to.setInt32(at + DESCRIPTION_LENGTH, flow.state.idHigh);
-    to.setInt32(at + DESCRIPTION_LENGTH + 4, flow.state.idLow);
+export const FLOW_ID = part({
+  elements: ['flowId'],
+  write(to, at, { state }) {
+    to.setInt32(at, state.idHigh);
+    to.setInt32(at + 4, state.idLow);
   },
-};
+});
 
 /** For a TCP connection of which flags are known. */
-export function withFlags(description: Part): Part {
-  const length = lengthOf(description);
-  return {
-    elements: [...description.elements, 'tcpControlBits'],
-    write(to, at, flow, source, clock) {
-      description.write(to, at, flow, source, clock);
-      const bits = tcpControlBits(flow, flow.reply);
-      to.setUint8(at + length, bits);
-    },
-  };
-}
+export const FLAGS = part({
+  elements: ['tcpControlBits'],
+  write: (to, at, flow) => to.setUint8(at, tcpControlBits(flow, flow.reply)),
+});
 
-export const ICMP_TYPE4: Part = {
+export const ICMP_TYPE4 = part({
   elements: ['icmpTypeIPv4'],
   write: (to, at, flow) => to.setUint8(at, flow.icmpType),
-};
+});
 
-export const ICMP_TYPE6: Part = {
+export const ICMP_TYPE6 = part({
   elements: ['icmpTypeIPv6'],
   write: (to, at, flow) => to.setUint8(at, flow.icmpType),
-};
+});
 
 /** The responder's direction in a record of both. */
-export const REVERSE: Part = {
+export const REVERSE = part({
   elements: ['reverseOctetDeltaCount', 'reversePacketDeltaCount', 'biflowDirection'],
   write(to, at, flow) {
     writeCounters(to, at, flow.volume, DIRECTION);
     to.setUint8(at + 16, FROM_INITIATOR);
   },
-};
+});
 
 const FROM_INITIATOR = 1;
 
-export const REVERSE_FLAGS: Part = {
+export const REVERSE_FLAGS = part({
   elements: ['reverseTcpControlBits'],
   write: (to, at, flow) => to.setUint8(at, tcpControlBits(flow, 1)),
-};
+});
 
-export const NAT_EVENT: Part = {
+export const NAT_EVENT = part({
   elements: ['observationTimeMilliseconds', 'natEvent', 'protocolIdentifier'],
   write(to, at, flow, source) {
     writeInteger(to, at, flow.end);
     to.setUint8(at + 8, flow.natEvent);
     to.setUint8(at + 9, protocolAt(flow.state, source));
   },
-};
+});
 
-export const INTERFACES: Part = {
+export const INTERFACES = part({
   elements: ['ingressInterface', 'egressInterface'],
   write(to, at, flow) {
     const { ingressInterface, egressInterface } = flow;
     to.setUint32(at, ingressInterface);
     to.setUint32(at + 4, egressInterface);
   },
-};
+});
 
-export const CLASS_PROTOCOL: Part = {
+export const CLASS_PROTOCOL = part({
   elements: ['ipClassOfService', 'protocolIdentifier'],
   write(to, at, flow, source) {
     const protocol = protocolAt(flow.state, source);
     to.setUint8(at, 0);
     to.setUint8(at + 1, protocol);
   },
-};
+});
 
-export const TIMES: Part = {
+export const TIMES = part({
   elements: ['flowStartMilliseconds', 'flowEndMilliseconds'],
   write(to, at, flow) {
     writeInteger(to, at, flow.start);
     writeInteger(to, at + 8, flow.end);
   },
-};
+});
 
-export const UPTIMES: Part = {
+export const UPTIMES = part({
   elements: ['flowStartSysUpTime', 'flowEndSysUpTime'],
   write(to, at, flow, _source, clock) {
     clock.set(flow);
     clock.write(to, at);
   },
-};
+});
 
-export const COUNTERS: Part = {
+export const COUNTERS = part({
   elements: ['octetDeltaCount', 'packetDeltaCount'],
   write(to, at, flow) {
     writeCounters(to, at, flow.volume, DIRECTION * flow.reply);
   },
-};
+});
 
-export const PFLOW_COUNTERS: Part = {
+export const PFLOW_COUNTERS = part({
   elements: ['packetDeltaCount', 'octetDeltaCount'],
   write(to, at, flow) {
     const { volume } = flow;
@@ -164,43 +159,43 @@ export const PFLOW_COUNTERS: Part = {
     to.setInt32(at + 8, volume[from + OCTETS_HIGH]!);
     to.setInt32(at + 12, volume[from + OCTETS_LOW]!);
   },
-};
+});
 
 /** Never beside octetDeltaCount: some collectors add the two up. */
-export const ESTIMATE: Part = {
+export const ESTIMATE = part({
   elements: ['initiatorOctets', 'responderOctets'],
   write(to, at, flow) {
     writeInteger(to, at, flow.initiatorOctets);
     writeInteger(to, at + 8, flow.responderOctets);
   },
-};
+});
 
-export const POST_NAT4: Part = {
+export const POST_NAT4 = part({
   elements: ['postNATSourceIPv4Address', 'postNATDestinationIPv4Address'],
   write(to, at, flow) {
     const source = TRANSLATED_SOURCE ^ flow.reply;
     writeAddress4(to, at, flow.state, source);
     writeAddress4(to, at + 4, flow.state, source ^ 1);
   },
-};
+});
 
-export const POST_NAT6: Part = {
+export const POST_NAT6 = part({
   elements: ['postNATSourceIPv6Address', 'postNATDestinationIPv6Address'],
   write(to, at, flow) {
     const source = TRANSLATED_SOURCE ^ flow.reply;
     writeAddress6(to, at, flow.state, source);
     writeAddress6(to, at + 16, flow.state, source ^ 1);
   },
-};
+});
 
-export const POST_NAT_PORTS: Part = {
+export const POST_NAT_PORTS = part({
   elements: ['postNAPTSourceTransportPort', 'postNAPTDestinationTransportPort'],
   write(to, at, flow) {
     const source = TRANSLATED_SOURCE ^ flow.reply;
     to.setUint16(at, flow.state.port(source));
     to.setUint16(at + 2, flow.state.port(source ^ 1));
   },
-};
+});
 
 function writeCounters(to: DataView, at: number, volume: Volume, from: number): void {
   to.setInt32(at, volume[from + OCTETS_HIGH]!);
@@ -224,14 +219,10 @@ function writeAddress6(to: DataView, at: number, state: StateView, end: number):
   to.setInt32(at + 12, from.getInt32(source + 12, true), true);
 }
 
-export function lengthOf(part: Part): number {
-  return part.elements.reduce((sum, name) => sum + ELEMENTS[name].length, 0);
-}
-
 /** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
 export function writeInteger(to: DataView, at: number, value: number): void {
-  const whole = Math.max(value, 0);
-  to.setUint32(at, whole / 2 ** 32);
-  // Its lower 32 bits: DataView takes them so, and a remainder of floats would be a call into C.
-  to.setUint32(at + 4, whole);
+  const whole = value < 0 ? 0 : value;
+  to.setInt32(at, (whole / 2 ** 32) | 0);
+  // Its lower 32 bits: that is how a number becomes an integer here.
+  to.setInt32(at + 4, whole | 0);
 }

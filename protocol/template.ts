@@ -12,12 +12,12 @@ import {
   CLASS_PROTOCOL,
   COUNTERS,
   DESCRIPTION,
-  DESCRIPTION_ID,
   ESTIMATE,
+  FLAGS,
+  FLOW_ID,
   ICMP_TYPE4,
   ICMP_TYPE6,
   INTERFACES,
-  lengthOf,
   NAT_EVENT,
   type Part,
   PFLOW_COUNTERS,
@@ -28,7 +28,6 @@ import {
   REVERSE,
   REVERSE_FLAGS,
   TIMES,
-  withFlags,
 } from './template-part.js';
 import type { UptimeClock } from './uptime.js';
 
@@ -36,6 +35,7 @@ import type { UptimeClock } from './uptime.js';
 export class Template {
   readonly id: number;
   readonly scopes: readonly Field[];
+  readonly isOptions: boolean;
   readonly fields: readonly Field[];
   /** Octets of the Template Record. */
   readonly announcementLength: number;
@@ -45,6 +45,7 @@ export class Template {
   constructor(id: number, fields: readonly Field[], scopes: readonly Field[] = []) {
     this.id = id;
     this.scopes = scopes;
+    this.isOptions = scopes.length > 0;
     this.fields = fields;
     const all = [...scopes, ...fields];
     const enterprises = all.filter(({ enterprise }) => enterprise !== undefined).length;
@@ -54,8 +55,7 @@ export class Template {
 
 export class FlowTemplate extends Template {
   readonly parts: readonly Part[];
-  /** Octets of each part, and of a whole record. */
-  readonly lengths: readonly number[];
+  /** Octets of a record. */
   readonly recordLength: number;
 
   constructor(id: number, parts: readonly Part[]) {
@@ -64,16 +64,14 @@ export class FlowTemplate extends Template {
       parts.flatMap((part) => part.elements.map((name): Field => ELEMENTS[name])),
     );
     this.parts = parts;
-    this.lengths = parts.map(lengthOf);
-    this.recordLength = this.lengths.reduce((sum, length) => sum + length, 0);
+    this.recordLength = parts.reduce((sum, { length }) => sum + length, 0);
   }
 
   write(to: DataView, start: number, flow: FlowRecord, source: number, clock: UptimeClock): void {
-    const { parts, lengths } = this;
     let at = start;
-    for (let i = 0; i < parts.length; i++) {
-      parts[i]!.write(to, at, flow, source, clock);
-      at += lengths[i]!;
+    for (const part of this.parts) {
+      part.write(to, at, flow, source, clock);
+      at += part.length;
     }
   }
 }
@@ -82,9 +80,12 @@ export class FlowTemplate extends Template {
 export interface Profile {
   /** Whether the flow becomes one record that tells of both directions (RFC 5103). */
   isBiflow(flow: FlowRecord): boolean;
-  select(flow: FlowRecord, source: number): FlowTemplate;
+  /** What the templates of the flow's records have in common. `source` is an end of the view that is told. */
+  kindOf(flow: FlowRecord, source: number): number;
+  /** The template of the record at hand. */
+  select(kind: number, flow: FlowRecord): FlowTemplate;
   /** Chooses the template of a NAT event; absent where there is none. */
-  readonly selectEvent?: Profile['select'];
+  readonly selectEvent?: (flow: FlowRecord, source: number) => FlowTemplate;
   /** Templates announced from the start on; the others with their first record. */
   readonly fixed: readonly Template[];
   /** pflow(4): templates in messages of their own, and one data set in a message. */
@@ -104,51 +105,127 @@ export interface FullProfileOptions {
   readonly biflow: boolean;
 }
 
-/** The full profile: one template for each combination that occurs, with a bit of its number for each choice. */
+/** A kind of record in the full profile: a bit, or two, for each choice. The template's id is the kind and FIRST_ID. */
+const SIX = 1;
+const NO_PORTS = 2;
+const POST_NAT_FOUR = 4;
+const POST_NAT_SIX = 8;
+const ESTIMATED = 16;
+const UNCOUNTED = 32;
+const HAS_FLAGS = 64;
+const TYPE_FOUR = 128;
+const TYPE_SIX = 256;
+const BOTH = 512;
+const HAS_REVERSE_FLAGS = 1024;
+
+/** The parts of a record, in their order. */
+function partsOf(kind: number, times: Part, flowId: boolean): readonly Part[] {
+  const has = (bits: number) => (kind & bits) !== 0;
+  const ports = !has(NO_PORTS);
+  const parts: readonly (Part | false)[] = [
+    has(SIX) ? ADDRESSES6 : ADDRESSES4,
+    ports && PORTS,
+    DESCRIPTION,
+    flowId && FLOW_ID,
+    has(HAS_FLAGS) && FLAGS,
+    times,
+    has(ESTIMATED) ? ESTIMATE : !has(UNCOUNTED) && COUNTERS,
+    has(POST_NAT_FOUR) && POST_NAT4,
+    has(POST_NAT_SIX) && POST_NAT6,
+    ports && has(POST_NAT_FOUR | POST_NAT_SIX) && POST_NAT_PORTS,
+    has(TYPE_FOUR) && ICMP_TYPE4,
+    has(TYPE_SIX) && ICMP_TYPE6,
+    has(BOTH) && REVERSE,
+    has(HAS_REVERSE_FLAGS) && REVERSE_FLAGS,
+  ];
+  return parts.filter((part) => part !== false);
+}
+
+/** Kinds that most records have besides NAT, flags and the lack of ports: IPv4, counted, one direction. */
+const UNCOMMON = SIX | POST_NAT_SIX | ESTIMATED | UNCOUNTED | TYPE_FOUR | TYPE_SIX | BOTH | HAS_REVERSE_FLAGS;
+
+/** A template of most records. The loop over parts of any kind is one that V8 cannot inline: here it sees which they are. */
+class CommonTemplate extends FlowTemplate {
+  readonly #kind: number;
+  readonly #times: Part;
+  readonly #flowId: boolean;
+
+  constructor(kind: number, times: Part, flowId: boolean) {
+    super(FIRST_ID + kind, partsOf(kind, times, flowId));
+    this.#kind = kind;
+    this.#times = times;
+    this.#flowId = flowId;
+  }
+
+  override write(to: DataView, start: number, flow: FlowRecord, source: number, clock: UptimeClock): void {
+    const kind = this.#kind;
+    const times = this.#times;
+    let at = start;
+    ADDRESSES4.write(to, at, flow, source, clock);
+    at += ADDRESSES4.length;
+    if ((kind & NO_PORTS) === 0) {
+      PORTS.write(to, at, flow, source, clock);
+      at += PORTS.length;
+    }
+    DESCRIPTION.write(to, at, flow, source, clock);
+    at += DESCRIPTION.length;
+    if (this.#flowId) {
+      FLOW_ID.write(to, at, flow, source, clock);
+      at += FLOW_ID.length;
+    }
+    if ((kind & HAS_FLAGS) !== 0) {
+      FLAGS.write(to, at, flow, source, clock);
+      at += FLAGS.length;
+    }
+    times.write(to, at, flow, source, clock);
+    at += times.length;
+    COUNTERS.write(to, at, flow, source, clock);
+    if ((kind & POST_NAT_FOUR) === 0) return;
+    at += COUNTERS.length;
+    POST_NAT4.write(to, at, flow, source, clock);
+    at += POST_NAT4.length;
+    if ((kind & NO_PORTS) === 0) POST_NAT_PORTS.write(to, at, flow, source, clock);
+  }
+}
+
+/** The full profile: one template for each kind that occurs. */
 export function fullProfile(times: Part, options: FullProfileOptions): Profile {
+  const { biflow, estimate, flowId, postNat } = options;
   const templates: (FlowTemplate | undefined)[] = [];
-  const description = options.flowId ? DESCRIPTION_ID : DESCRIPTION;
-  const isBiflow = ({ counters }: FlowRecord) =>
-    options.biflow && (counters === EXACT || counters === PARTIAL);
-  const select = (flow: FlowRecord, source: number): FlowTemplate => {
-    const family = familyAt(flow.state, source);
-    const ports = hasPorts(protocolAt(flow.state, source));
-    const after = options.postNat && flow.isTranslated ? flow.state.translatedFamily : 0;
-    const counters = flow.counters === TCPSEQ && !options.estimate ? NONE : flow.counters;
-    const nat = after === 0 ? 0 : after === 4 ? 1 : 2;
-    const volume = counters === NONE ? 2 : counters === TCPSEQ ? 1 : 0;
-    const flags = tcpControlBits(flow, flow.reply) !== 0;
-    const both = isBiflow(flow);
-    const reverseFlags = both && tcpControlBits(flow, 1) !== 0;
-    const hasType = flow.icmpType >= 0 && flow.reply === 0 && family === flow.state.family;
-    const type = !hasType ? 0 : family === 4 ? 1 : 2;
-    const key =
-      (family === 6 ? 1 : 0) |
-      (ports ? 0 : 2) |
-      (nat << 2) |
-      (volume << 4) |
-      (flags ? 64 : 0) |
-      (type << 7) |
-      (both ? 512 : 0) |
-      (reverseFlags ? 1024 : 0);
-    return (
-      templates[key] ??
-      // biome-ignore lint/suspicious/noAssignInExpressions: the first record of its kind.
-      (templates[key] = new FlowTemplate(FIRST_ID + key, [
-        family === 6 ? ADDRESSES6 : ADDRESSES4,
-        ...(ports ? [PORTS] : []),
-        flags ? withFlags(description) : description,
-        times,
-        ...[[COUNTERS], [ESTIMATE], []][volume]!,
-        ...[[], [POST_NAT4], [POST_NAT6]][nat]!,
-        ...(ports && nat !== 0 ? [POST_NAT_PORTS] : []),
-        ...[[], [ICMP_TYPE4], [ICMP_TYPE6]][type]!,
-        ...(both ? [REVERSE] : []),
-        ...(reverseFlags ? [REVERSE_FLAGS] : []),
-      ]))
-    );
+  const isBiflow = ({ counters }: FlowRecord) => biflow && (counters === EXACT || counters === PARTIAL);
+  return {
+    fixed: [],
+    oneSetPerMessage: false,
+    isBiflow,
+    kindOf(flow, source) {
+      const { counters, state } = flow;
+      let kind = familyAt(state, source) === 6 ? SIX : 0;
+      if (!hasPorts(protocolAt(state, source))) kind |= NO_PORTS;
+      if (counters === TCPSEQ && estimate) kind |= ESTIMATED;
+      else if (counters === TCPSEQ || counters === NONE) kind |= UNCOUNTED;
+      else if (biflow) kind |= BOTH;
+      if (postNat && state.isTranslated) kind |= state.translatedFamily === 4 ? POST_NAT_FOUR : POST_NAT_SIX;
+      return kind;
+    },
+    select(common, flow) {
+      let kind = common;
+      if (tcpControlBits(flow, flow.reply) !== 0) kind |= HAS_FLAGS;
+      if ((common & BOTH) !== 0 && tcpControlBits(flow, 1) !== 0) kind |= HAS_REVERSE_FLAGS;
+      const family = (common & SIX) !== 0 ? 6 : 4;
+      if (flow.icmpType >= 0 && flow.reply === 0 && family === flow.state.family) {
+        kind |= family === 6 ? TYPE_SIX : TYPE_FOUR;
+      }
+      const known = templates[kind];
+      if (known !== undefined) return known;
+      const isCommon = (kind & UNCOMMON) === 0;
+      const template = isCommon
+        ? new CommonTemplate(kind, times, flowId)
+        : new FlowTemplate(FIRST_ID + kind, partsOf(kind, times, flowId));
+      templates[kind] = template;
+      return template;
+    },
+    selectEvent: natEventTemplates(),
   };
-  return { fixed: [], oneSetPerMessage: false, isBiflow, select, selectEvent: natEventTemplates() };
 }
 
 const FIRST_EVENT_ID = 4096;
@@ -157,7 +234,7 @@ const FIRST_EVENT_ID = 4096;
  * NAT events (RFC 8158): the elements of the template 258 of FreeBSD's pflow(4), and the times of a flow, without which a
  * collector that has no use for events takes the record for one of 1970. Never counters: some collectors drop those beside 230.
  */
-function natEventTemplates(): Profile['select'] {
+function natEventTemplates(): NonNullable<Profile['selectEvent']> {
   const templates: (FlowTemplate | undefined)[] = [];
   return (flow, source) => {
     const family = familyAt(flow.state, source);
@@ -184,6 +261,7 @@ export function pflowProfile(): Profile {
     fixed: [ipv4, ipv6],
     oneSetPerMessage: true,
     isBiflow: () => false,
-    select: (flow, source) => (familyAt(flow.state, source) === 6 ? ipv6 : ipv4),
+    kindOf: (flow, source) => familyAt(flow.state, source),
+    select: (kind) => (kind === 6 ? ipv6 : ipv4),
   };
 }
