@@ -3,6 +3,7 @@ import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import { jsonFormat } from './format-json.js';
 import type { Log } from './log.js';
+import { lineOf } from './text-output.js';
 
 export class FlowLog implements FlowSink {
   readonly isCongested = false;
@@ -15,7 +16,7 @@ export class FlowLog implements FlowSink {
 
   add(flow: FlowRecord): void {
     if (!this.#log.isDebug) return;
-    forEachRecord(flow, () => this.#log.debug(`flow ${this.#format.flow(flow).trimEnd()}`));
+    forEachRecord(flow, () => this.#log.debug(`flow ${lineOf(this.#format, flow).trimEnd()}`));
   }
 
   flush(): void {}

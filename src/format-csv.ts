@@ -70,7 +70,7 @@ export function csvFormat(nat: NatView | undefined): FlowFormat {
     );
   }
 
-  return { header: () => `${COLUMNS.join(',')}\n`, flow: writeFlow };
+  return { header: () => `${COLUMNS.join(',')}\n`, write: (flow, out) => out.text(writeFlow(flow)) };
 }
 
 function writeEnds(flow: FlowRecord, source: number): string {

@@ -1,5 +1,4 @@
 /** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
-import { decimal, hexWord, milliseconds, writeAddress } from '../protocol/address.js';
 import {
   EXACT,
   type FlowRecord,
@@ -11,95 +10,133 @@ import {
   sourceEnd,
   TCPSEQ,
 } from '../protocol/flow-record.js';
-import { hasPorts, INBOUND, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { hasPorts, INBOUND, type StateView, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { type AsciiWriter, type Piece, piece } from './ascii-writer.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 /** The keys of one pair of ends, up to the values. */
 interface EndKeys {
-  readonly source4: string;
-  readonly destination4: string;
-  readonly source6: string;
-  readonly destination6: string;
-  readonly sourcePort: string;
-  readonly destinationPort: string;
+  readonly source4: Piece;
+  readonly destination4: Piece;
+  readonly source6: Piece;
+  readonly destination6: Piece;
+  readonly sourcePort: Piece;
+  readonly destinationPort: Piece;
 }
 
 const KEYS: EndKeys = {
-  source4: ',"sourceIPv4Address":"',
-  destination4: '","destinationIPv4Address":"',
-  source6: ',"sourceIPv6Address":"',
-  destination6: '","destinationIPv6Address":"',
-  sourcePort: '","sourceTransportPort":',
-  destinationPort: ',"destinationTransportPort":',
+  source4: piece(',"sourceIPv4Address":"'),
+  destination4: piece('","destinationIPv4Address":"'),
+  source6: piece(',"sourceIPv6Address":"'),
+  destination6: piece('","destinationIPv6Address":"'),
+  sourcePort: piece('","sourceTransportPort":'),
+  destinationPort: piece(',"destinationTransportPort":'),
 };
 
 const POST_NAT_KEYS: EndKeys = {
-  source4: ',"postNATSourceIPv4Address":"',
-  destination4: '","postNATDestinationIPv4Address":"',
-  source6: ',"postNATSourceIPv6Address":"',
-  destination6: '","postNATDestinationIPv6Address":"',
-  sourcePort: '","postNAPTSourceTransportPort":',
-  destinationPort: ',"postNAPTDestinationTransportPort":',
+  source4: piece(',"postNATSourceIPv4Address":"'),
+  destination4: piece('","postNATDestinationIPv4Address":"'),
+  source6: piece(',"postNATSourceIPv6Address":"'),
+  destination6: piece('","postNATDestinationIPv6Address":"'),
+  sourcePort: piece('","postNAPTSourceTransportPort":'),
+  destinationPort: piece(',"postNAPTDestinationTransportPort":'),
 };
 
-const DIRECTIONS = { in: '","direction":"in","rule":', out: '","direction":"out","rule":' } as const;
+const START = piece('{"flowStartMilliseconds":');
+const END = piece(',"flowEndMilliseconds":');
+const PROTOCOL = piece(',"protocolIdentifier":');
+const OCTETS = piece(',"octetDeltaCount":');
+const PACKETS = piece(',"packetDeltaCount":');
+const INITIATOR_OCTETS = piece(',"initiatorOctets":');
+const RESPONDER_OCTETS = piece(',"responderOctets":');
+const FLOW_DIRECTION = piece(',"flowDirection":');
+const END_REASON = piece(',"flowEndReason":');
+const STATE_ID = piece(',"pf":{"stateId":"');
+const CREATOR_ID = piece('","creatorId":"');
+const INBOUND_RULE = piece('","direction":"in","rule":');
+const OUTBOUND_RULE = piece('","direction":"out","rule":');
+const COUNTERS_AGE = piece(',"countersAge":');
+const LINE_END = piece('}}\n');
+const ADDRESS_END = piece('"');
+/** By provenance and direction. */
 const ENDINGS = PROVENANCE.map((counters) => [
-  `,"counters":"${counters}","reply":false`,
-  `,"counters":"${counters}","reply":true`,
+  piece(`,"counters":"${counters}","reply":false`),
+  piece(`,"counters":"${counters}","reply":true`),
 ]);
 
 /** `nat` undefined or `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
 export function jsonFormat(nat: NatView | undefined): FlowFormat {
   const view = nat ?? 'original';
-  const writeInterface = rememberNames(writeInterfaceName);
+  const interfaceOf = rememberNames((name) => piece(interfaceMember(name)));
 
-  function writeFlow(flow: FlowRecord): string {
-    const { state } = flow;
-    const source = sourceEnd(state.direction, view) ^ flow.reply;
-    const postNat = view === 'original' && flow.isTranslated;
-    return (
-      `{"flowStartMilliseconds":${milliseconds(flow.start)},"flowEndMilliseconds":${milliseconds(flow.end)}` +
-      writeEnds(flow, source, KEYS) +
-      `,"protocolIdentifier":${protocolAt(state, source)}` +
-      writeCounters(flow) +
-      `,"flowDirection":${flow.flowDirection}` +
-      (postNat ? writeEnds(flow, TRANSLATED_SOURCE ^ flow.reply, POST_NAT_KEYS) : '') +
-      writeInterface(flow.interface.name) +
-      `,"flowEndReason":${flow.endReason},"pf":{"stateId":"${hexWord(state.idHigh)}${hexWord(state.idLow)}` +
-      `","creatorId":"${hexWord(state.creatorId)}` +
-      (state.direction === INBOUND ? DIRECTIONS.in : DIRECTIONS.out) +
-      state.rule +
-      ENDINGS[flow.counters]![flow.reply]! +
-      (flow.counters === PARTIAL ? `,"countersAge":${flow.countersAge}}}\n` : '}}\n')
-    );
+  function write(flow: FlowRecord, out: AsciiWriter): void {
+    const { reply, state } = flow;
+    const source = sourceEnd(state.direction, view) ^ reply;
+    out.piece(START);
+    out.milliseconds(flow.start);
+    out.piece(END);
+    out.milliseconds(flow.end);
+    writeEnds(out, state, source, KEYS);
+    out.piece(PROTOCOL);
+    out.integer(protocolAt(state, source));
+    writeCounters(out, flow);
+    out.piece(FLOW_DIRECTION);
+    out.integer(flow.flowDirection);
+    if (view === 'original' && state.isTranslated) {
+      writeEnds(out, state, TRANSLATED_SOURCE ^ reply, POST_NAT_KEYS);
+    }
+    out.piece(interfaceOf(flow.interface.name));
+    out.piece(END_REASON);
+    out.integer(flow.endReason);
+    out.piece(STATE_ID);
+    out.hexWord(state.idHigh);
+    out.hexWord(state.idLow);
+    out.piece(CREATOR_ID);
+    out.hexWord(state.creatorId);
+    out.piece(state.direction === INBOUND ? INBOUND_RULE : OUTBOUND_RULE);
+    out.integer(state.rule);
+    out.piece(ENDINGS[flow.counters]![reply]!);
+    if (flow.counters === PARTIAL) {
+      out.piece(COUNTERS_AGE);
+      out.decimal(0, flow.countersAge);
+    }
+    out.piece(LINE_END);
   }
 
-  return { header: () => '', flow: writeFlow };
+  return { header: () => '', write };
 }
 
-function writeEnds(flow: FlowRecord, source: number, keys: EndKeys): string {
-  const { state } = flow;
+function writeEnds(out: AsciiWriter, state: StateView, source: number, keys: EndKeys): void {
   const destination = source ^ 1;
   const family = familyAt(state, source);
-  const addresses =
-    (family === 4 ? keys.source4 : keys.source6) +
-    writeAddress(state.view, state.addressAt(source), family) +
-    (family === 4 ? keys.destination4 : keys.destination6) +
-    writeAddress(state.view, state.addressAt(destination), family);
-  if (!hasPorts(protocolAt(state, source))) return `${addresses}"`;
-  return addresses + keys.sourcePort + state.port(source) + keys.destinationPort + state.port(destination);
+  out.piece(family === 4 ? keys.source4 : keys.source6);
+  out.address(state.view, state.addressAt(source), family);
+  out.piece(family === 4 ? keys.destination4 : keys.destination6);
+  out.address(state.view, state.addressAt(destination), family);
+  if (!hasPorts(protocolAt(state, source))) {
+    out.piece(ADDRESS_END);
+    return;
+  }
+  out.piece(keys.sourcePort);
+  out.integer(state.port(source));
+  out.piece(keys.destinationPort);
+  out.integer(state.port(destination));
 }
 
-function writeCounters(flow: FlowRecord): string {
-  if (flow.counters === EXACT || flow.counters === PARTIAL)
-    return (
-      `,"octetDeltaCount":${decimal(flow.octetsHigh, flow.octetsLow)}` +
-      `,"packetDeltaCount":${decimal(flow.packetsHigh, flow.packetsLow)}`
-    );
-  if (flow.counters !== TCPSEQ) return '';
-  return `,"initiatorOctets":${flow.initiatorOctets},"responderOctets":${flow.responderOctets}`;
+function writeCounters(out: AsciiWriter, flow: FlowRecord): void {
+  if (flow.counters === EXACT || flow.counters === PARTIAL) {
+    out.piece(OCTETS);
+    out.decimal(flow.octetsHigh, flow.octetsLow);
+    out.piece(PACKETS);
+    out.decimal(flow.packetsHigh, flow.packetsLow);
+  } else if (flow.counters === TCPSEQ) {
+    out.piece(INITIATOR_OCTETS);
+    out.text(`${flow.initiatorOctets}`);
+    out.piece(RESPONDER_OCTETS);
+    out.text(`${flow.responderOctets}`);
+  }
 }
 
-function writeInterfaceName(name: string): string {
+function interfaceMember(name: string): string {
   return name === '' ? '' : `,"interfaceName":"${escapeText(name).replaceAll('"', '\\"')}"`;
 }

@@ -70,7 +70,7 @@ export function tableFormat(nat: NatView | undefined): FlowFormat {
     return `${line}\n`;
   }
 
-  return { header: writeHeader, flow: writeFlow };
+  return { header: writeHeader, write: (flow, out) => out.text(writeFlow(flow)) };
 }
 
 function writeHeader(): string {

@@ -1,5 +1,6 @@
 /** Flow records as lines of text, to a file or standard output. */
 import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
+import { AsciiWriter } from './ascii-writer.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -7,20 +8,29 @@ import type { OutputFile } from './output-file.js';
 export interface FlowFormat {
   /** What stands above the flows, with its line end; empty when nothing does. */
   header(): string;
-  /** The record at hand as one line, with its line end. */
-  flow(flow: FlowRecord): string;
+  /** Writes the record at hand as one line, with its line end: LONGEST_LINE octets at most. */
+  write(flow: FlowRecord, out: AsciiWriter): void;
 }
+
+export const LONGEST_LINE = 4096;
+
+/** Lines are gathered up to this length. */
+const BLOCK = 65536;
 
 export class TextOutput implements FlowSink {
   readonly isCongested = false;
   readonly #file: OutputFile;
   readonly #format: FlowFormat;
-
-  readonly #writeRecord = (flow: FlowRecord) => this.#file.write(this.#format.flow(flow));
+  readonly #lines = new AsciiWriter(BLOCK + LONGEST_LINE);
+  readonly #writeRecord: (flow: FlowRecord) => void;
 
   constructor(file: OutputFile, format: FlowFormat) {
     this.#file = file;
     this.#format = format;
+    this.#writeRecord = (flow) => {
+      format.write(flow, this.#lines);
+      if (this.#lines.length >= BLOCK) this.#handOn();
+    };
     file.write(format.header());
   }
 
@@ -29,27 +39,45 @@ export class TextOutput implements FlowSink {
   }
 
   flush(): void {
+    this.#handOn();
     this.#file.flush();
   }
 
   /** After a rotation: the lines go on in a new file, below a header of its own. */
   reopen(): void {
+    this.#handOn();
     if (this.#file.reopen()) this.#file.write(this.#format.header());
   }
 
   async drained(): Promise<void> {}
 
   async close(): Promise<void> {
+    this.#handOn();
     this.#file.close();
   }
+
+  #handOn(): void {
+    const { octets, length } = this.#lines;
+    this.#lines.clear();
+    this.#file.write(octets.subarray(0, length));
+  }
+}
+
+/** The record at hand as a line of its own. */
+export function lineOf(format: FlowFormat, flow: FlowRecord): string {
+  const out = new AsciiWriter(LONGEST_LINE);
+  format.write(flow, out);
+  return String.fromCharCode(...out.octets.subarray(0, out.length));
 }
 
 /** Names that a hostile sender can make up without end are not all kept. */
 const MOST_NAMES = 256;
 
 /** Keeps what `write` gave for a name: a firewall has few interfaces, and every flow names one. */
-export function rememberNames(write: (name: string) => string): (name: string) => string {
-  const texts = new Map<string, string>();
+export function rememberNames<Text extends object | string>(
+  write: (name: string) => Text,
+): (name: string) => Text {
+  const texts = new Map<string, Text>();
   return (name) => {
     const known = texts.get(name);
     if (known !== undefined) return known;

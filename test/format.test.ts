@@ -9,7 +9,7 @@ import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
 import { OutputFile } from '../src/output-file.js';
-import { type FlowFormat, rememberNames, TextOutput } from '../src/text-output.js';
+import { type FlowFormat, rememberNames, TextOutput, lineOf as textOf } from '../src/text-output.js';
 import { volumeOf } from './flow-sample.js';
 
 /** Source and destination, each an address and a port. */
@@ -113,7 +113,7 @@ function reply(sketch: Sketch): Sketch {
 }
 
 function lineOf(format: FlowFormat, sketch: Sketch): string {
-  const line = format.flow(flowOf(sketch));
+  const line = textOf(format, flowOf(sketch));
   expect(line).to.match(/^[\x20-\x7e]+\n$/);
   return line.slice(0, -1);
 }
@@ -498,8 +498,8 @@ describe('text output', () => {
     await output.close();
     expect(readFileSync(path, 'utf8')).to.equal(
       csvFormat(undefined).header() +
-        csvFormat(undefined).flow(flowOf(PLAIN)) +
-        csvFormat(undefined).flow(flowOf(NATTED)),
+        textOf(csvFormat(undefined), flowOf(PLAIN)) +
+        textOf(csvFormat(undefined), flowOf(NATTED)),
     );
   });
 
@@ -515,7 +515,7 @@ describe('text output', () => {
     output.add(flowOf(PLAIN));
     await output.close();
     const header = csvFormat(undefined).header();
-    const line = csvFormat(undefined).flow(flowOf(PLAIN));
+    const line = textOf(csvFormat(undefined), flowOf(PLAIN));
     expect(readFileSync(`${path}.0`, 'utf8')).to.equal(header + line + line);
     expect(readFileSync(path, 'utf8')).to.equal(header + line);
   });

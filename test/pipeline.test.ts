@@ -15,6 +15,7 @@ import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
 import { Pipeline } from '../src/pipeline.js';
 import { addsUp } from '../src/summary.js';
+import { lineOf } from '../src/text-output.js';
 import { Collector } from './peer/collector.js';
 import { simulate } from './peer/firewall.js';
 import { LineLog } from './peer/line-log.js';
@@ -74,7 +75,7 @@ function texts(): FlowSink {
   return {
     isCongested: false,
     add(flow) {
-      for (const format of formats) expect(format.flow(flow)).to.match(/^[\x20-\x7e]+\n$/);
+      for (const format of formats) expect(lineOf(format, flow)).to.match(/^[\x20-\x7e]+\n$/);
     },
     flush() {},
     async drained() {},

@@ -9,6 +9,7 @@ import { InterfaceTable } from '../src/interface.js';
 import { StateTracker, type TrackerOptions } from '../src/state-tracker.js';
 import { Stats } from '../src/stats.js';
 import { addsUp } from '../src/summary.js';
+import { lineOf } from '../src/text-output.js';
 import { expectedRecords } from './peer/expected-json.js';
 import { type Simulation, type SimulationOptions, simulate } from './peer/firewall.js';
 import { quoteLargeNumbers } from './peer/pfflowd.js';
@@ -34,7 +35,7 @@ class Converter {
   constructor(options: Partial<TrackerOptions> = {}) {
     const format = jsonFormat(undefined);
     const filter = new StateFilter({ direction: 'any', noUncounted: false });
-    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(format.flow(flow))));
+    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(format, flow))));
     const mapper = new FlowMapper(filter, this.stats, (flow) => forEachRecord(flow, keep));
     const interfaces = new InterfaceTable(new Map());
     this.tracker = new StateTracker(interfaces, mapper, this.stats, { ...NO_LIMITS, ...options });
