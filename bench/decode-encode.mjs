@@ -3,6 +3,7 @@
  * node bench/decode-encode.mjs CAPTURE [v1|v5|v9|ipfix]: one line of JSON. Run it after `npm run build`.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
+import '../build/src/inlining.js';
 import { ipfixEncoder } from '../build/protocol/ipfix.js';
 import { netflow1Encoder } from '../build/protocol/netflow1.js';
 import { netflow5Encoder } from '../build/protocol/netflow5.js';

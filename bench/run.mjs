@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { bundle } from './bundle.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PROGRAM = join(ROOT, 'dist/pfflowd.js');
@@ -171,7 +172,7 @@ function same(what, got, wanted) {
 }
 
 async function decodeEncode({ file, manifest }) {
-  const { stdout } = await run(process.execPath, [join(ROOT, 'bench/decode-encode.mjs'), file, 'v5']);
+  const { stdout } = await run(process.execPath, [bundle('decode-encode'), file, 'v5']);
   const told = exact(stdout);
   checkSums(told.summary, manifest);
   return told;
@@ -189,7 +190,7 @@ async function live({ file }) {
 }
 
 async function stateTable(version) {
-  const { stdout } = await run(process.execPath, [join(ROOT, 'bench/state-table.mjs'), version]);
+  const { stdout } = await run(process.execPath, [bundle('state-table'), version]);
   const told = JSON.parse(stdout);
   if (!told.isRight) throw new Void('states were lost');
   return told.statesPerSecond;

@@ -2,6 +2,7 @@
  * States through reader, state table and flow mapper: with so many open, each step inserts five and deletes the five oldest.
  * node bench/state-table.mjs v6|v5-1400 [OPEN [STEPS]]: one line of JSON. Run it after `npm run build`.
  */
+import '../build/src/inlining.js';
 import { PfsyncReader } from '../build/protocol/pfsync.js';
 import { STATE_V5_1400, STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { StateFilter } from '../build/src/filter.js';

@@ -3,6 +3,7 @@
  * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`.
  */
 
+import '../build/src/inlining.js';
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
 import { StateView } from '../build/protocol/pfsync-state.js';
