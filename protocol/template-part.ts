@@ -221,7 +221,8 @@ function writeAddress6(to: DataView, at: number, state: StateView, end: number):
 
 /** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
 export function writeInteger(to: DataView, at: number, value: number): void {
-  const whole = value < 0 ? 0 : value;
+  let whole = value;
+  if (whole < 0) whole = 0;
   to.setInt32(at, (whole / 2 ** 32) | 0);
   // Its lower 32 bits: that is how a number becomes an integer here.
   to.setInt32(at + 4, whole | 0);

@@ -270,7 +270,8 @@ describe('limits of the state table', () => {
     );
   });
 
-  it('holds a million states in less than 100 octets each for index and hot rows, and gives the memory back', () => {
+  it('holds a million states in less than 100 octets each for index and hot rows, and gives the memory back', function () {
+    this.timeout(60_000);
     const converter = new Converter();
     const state = simState(0);
     const insert = insertOf(state);
