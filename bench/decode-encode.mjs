@@ -3,17 +3,19 @@
  * node bench/decode-encode.mjs CAPTURE [v1|v5|v9|ipfix]: one line of JSON. Run it after `npm run build`.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
-import '../build/src/inlining.js';
 import { ipfixEncoder } from '../build/protocol/ipfix.js';
 import { netflow1Encoder } from '../build/protocol/netflow1.js';
 import { netflow5Encoder } from '../build/protocol/netflow5.js';
 import { netflow9Encoder } from '../build/protocol/netflow9.js';
 import { readCapture } from '../build/src/capture-file.js';
 import { Exporter } from '../build/src/exporter.js';
+import { inlineMore } from '../build/src/inlining.js';
 import { Log } from '../build/src/log.js';
 import { Pipeline } from '../build/src/pipeline.js';
 import { summaryJson } from '../build/src/summary.js';
 import { Delivered } from '../build/src/transport.js';
+
+inlineMore();
 
 /** A transport without a network. Messages are only counted. */
 class Nowhere {

@@ -2,14 +2,16 @@
  * States through reader, state table and flow mapper: with so many open, each step inserts five and deletes the five oldest.
  * node bench/state-table.mjs v6|v5-1400 [OPEN [STEPS]]: one line of JSON. Run it after `npm run build`.
  */
-import '../build/src/inlining.js';
 import { PfsyncReader } from '../build/protocol/pfsync.js';
 import { STATE_V5_1400, STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { StateFilter } from '../build/src/filter.js';
 import { FlowMapper } from '../build/src/flow.js';
+import { inlineMore } from '../build/src/inlining.js';
 import { InterfaceTable } from '../build/src/interface.js';
 import { StateTracker } from '../build/src/state-tracker.js';
 import { Stats } from '../build/src/stats.js';
+
+inlineMore();
 
 const [version = 'v6', openText = '1000000', stepsText = '400000'] = process.argv.slice(2);
 const open = Number(openText);

@@ -2,12 +2,13 @@
  * The state table alone: nanoseconds for each insert, update and delete of random states among so many open ones, and its memory.
  * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`.
  */
-
-import '../build/src/inlining.js';
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
 import { StateView } from '../build/protocol/pfsync-state.js';
+import { inlineMore } from '../build/src/inlining.js';
 import { StateTable } from '../build/src/state-table.js';
+
+inlineMore();
 
 const open = Number(process.argv[2] ?? '1000000');
 const CREATOR = 0x0badcafe;

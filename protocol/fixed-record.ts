@@ -1,16 +1,10 @@
 /** What NetFlow v1 and v5 have in common: records of one fixed layout, IPv4 only, 32-bit counters and uptimes. */
 import { networkWord } from './byte-order.js';
-import {
-  type FlowRecord,
-  FORWARD,
-  familyAt,
-  type NatView,
-  protocolAt,
-  REPLY,
-  sourceEnd,
-} from './flow-record.js';
+import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from './flow-record.js';
+import { FORWARD, REPLY } from './flow-terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { hasPorts, INBOUND, OUTBOUND } from './pfsync-state.js';
+import { INBOUND, OUTBOUND } from './pf-terms.js';
+import { hasPorts } from './pfsync-state.js';
 import { CounterParts } from './split.js';
 import { UptimeClock } from './uptime.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW } from './volume.js';

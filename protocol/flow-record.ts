@@ -1,11 +1,7 @@
 /** The flow: what an encoder or a writer is handed. It becomes one record for each direction that had traffic. */
-import {
-  INBOUND,
-  ORIGINAL_DESTINATION,
-  ORIGINAL_SOURCE,
-  StateView,
-  TRANSLATED_SOURCE,
-} from './pfsync-state.js';
+import { END_OF_FLOW, EXACT, FORWARD, REPLY } from './flow-terms.js';
+import { INBOUND, ORIGINAL_DESTINATION, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from './pf-terms.js';
+import { StateView } from './pfsync-state.js';
 import {
   DIRECTION,
   newVolume,
@@ -19,20 +15,6 @@ import {
 /** Which side of the NAT a record shows. `inside` is the side of the firewall's own hosts, as the original pfflowd. */
 export type NatView = 'original' | 'inside' | 'translated';
 
-/** Where a flow's counters come from. */
-export const EXACT = 0;
-export const PARTIAL = 1;
-export const TCPSEQ = 2;
-export const NONE = 3;
-export const PROVENANCE = ['exact', 'partial', 'tcpseq', 'none'] as const;
-
-/** flowEndReason (136), RFC 7012. */
-export const IDLE_TIMEOUT = 1;
-export const ACTIVE_TIMEOUT = 2;
-export const END_OF_FLOW = 3;
-export const FORCED_END = 4;
-export const LACK_OF_RESOURCES = 5;
-
 export interface NetworkInterface {
   readonly name: string;
   /** ifIndex; 0 is no interface. */
@@ -40,10 +22,6 @@ export interface NetworkInterface {
 }
 
 export const NO_INTERFACE: NetworkInterface = { name: '', index: 0 };
-
-/** The directions that a flow tells of, as bits. */
-export const FORWARD = 1;
-export const REPLY = 2;
 
 /** Reused: valid during the call that hands it on. */
 export class FlowRecord {

@@ -3,6 +3,7 @@
  * octet does not name the layout (4 has two, 5 has four): the record sizes do, and they are found anew in each message.
  * Facts: if_pfsync.h of OpenBSD 3.5-2026, FreeBSD 6-15, NetBSD and DragonFly.
  */
+import { INBOUND, OUTBOUND } from './pf-terms.js';
 import {
   STATE_V2,
   STATE_V3,
@@ -15,7 +16,7 @@ import {
   STATE_V6,
   type StateLayout,
 } from './pfsync-layout.js';
-import { addressFamily, INBOUND, OUTBOUND } from './pfsync-state.js';
+import { addressFamily } from './pfsync-state.js';
 
 export type StateAction = 'insert' | 'update' | 'delete';
 export type RecordKind =

@@ -159,7 +159,3 @@ export const STATE_V6 = layout(
   },
   twoKeys(24, 64),
 );
-
-/** In a peer (src or dst): the lowest unacknowledged sequence number and the state of the connection. */
-export const PEER_SEQLO = 8;
-export const PEER_STATE = 24;

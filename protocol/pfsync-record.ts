@@ -1,5 +1,5 @@
 /** The small records of pfsync messages, read where they lie: compressed updates and deletes, clears, bulk status. */
-import { PEER_SEQLO, PEER_STATE } from './pfsync-layout.js';
+import { PEER_SEQLO, PEER_STATE } from './pf-terms.js';
 
 /** A record at an offset of a message: the base of the small views. */
 class RecordView {

@@ -3,33 +3,20 @@
  * of a packet (or of a state table row) and each field is fetched when it is asked for.
  */
 import {
-  type Endpoints,
+  ICMP,
+  ICMP6,
+  INBOUND,
+  ORIGINAL_DESTINATION,
+  ORIGINAL_SOURCE,
+  OUTBOUND,
   PEER_SEQLO,
   PEER_STATE,
-  STATE_V3,
-  STATE_V6,
-  type StateLayout,
-} from './pfsync-layout.js';
+  PORTS,
+  TRANSLATED_DESTINATION,
+  TRANSLATED_SOURCE,
+} from './pf-terms.js';
+import { type Endpoints, STATE_V3, STATE_V6, type StateLayout } from './pfsync-layout.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
-
-/** pf's directions, as they stand on the wire. */
-export const INBOUND = 1;
-export const OUTBOUND = 2;
-
-/**
- * The four ends of a state, as indexes into `Endpoints`. The original pair is what the initiator sent, the translated
- * pair is the same packet on the other side of the NAT. XOR with 1 turns a source into its destination.
- */
-export const ORIGINAL_SOURCE = 0;
-export const ORIGINAL_DESTINATION = 1;
-export const TRANSLATED_SOURCE = 2;
-export const TRANSLATED_DESTINATION = 3;
-
-/** Where a port stands behind its address in `Endpoints`. */
-const PORTS = 4;
-
-const ICMP = 1;
-const ICMP6 = 58;
 
 /**
  * The address family behind a sender's af number: 4, 6, or 0 when it is neither.

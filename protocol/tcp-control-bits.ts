@@ -17,8 +17,7 @@
  * A bit that is not set may have been seen all the same. 0 stands for a state that proves nothing: the element is then left out.
  */
 import type { FlowRecord } from './flow-record.js';
-
-const TCP = 6;
+import { TCP } from './pf-terms.js';
 
 const FIN = 0x01;
 const SYN = 0x02;

@@ -1,10 +1,11 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
-import { type FlowRecord, FORWARD, type NatView, REPLY, sourceEnd } from './flow-record.js';
+import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
+import { FORWARD, REPLY } from './flow-terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pfsync-state.js';
+import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pf-terms.js';
 import type { FlowTemplate, Profile } from './template.js';
 
 export interface TemplateOptions {

@@ -1,7 +1,8 @@
 /** The parts of a flow record in NetFlow v9 and IPFIX: a few Information Elements that stand together, and what writes them. */
 import { ELEMENTS, type ElementName } from './element.js';
 import { type FlowRecord, protocolAt } from './flow-record.js';
-import { hasPorts, type StateView, TRANSLATED_SOURCE } from './pfsync-state.js';
+import { TRANSLATED_SOURCE } from './pf-terms.js';
+import { hasPorts, type StateView } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import type { UptimeClock } from './uptime.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';

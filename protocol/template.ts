@@ -3,7 +3,8 @@
  * stand together, with the one function that writes them. Which parts a record needs follows from the record.
  */
 import { ELEMENTS, type Field } from './element.js';
-import { EXACT, type FlowRecord, familyAt, NONE, PARTIAL, protocolAt, TCPSEQ } from './flow-record.js';
+import { type FlowRecord, familyAt, protocolAt } from './flow-record.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from './flow-terms.js';
 import { hasPorts } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import {

@@ -91,8 +91,8 @@ async function openTransport(
   return openTls({ ...stream, files: options, serverName: options.tlsName });
 }
 
-/** Whether sending a capture's flows takes longer than loading what sends them faster. */
-function isLarge(path: string): boolean {
+/** Whether a capture is worth loading and compiling for. */
+export function isLarge(path: string): boolean {
   return path !== '-' && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_CAPTURE;
 }
 

@@ -1,5 +1,6 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
-import { type FlowRecord, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-record.js';
+import type { FlowRecord } from '../protocol/flow-record.js';
+import { FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import type { FlowEncoder } from '../protocol/message.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
 import type { Outlet } from './distribution.js';

@@ -1,6 +1,7 @@
 /** Which ended states become flows. A state stays or goes with both of its records. */
-import { NONE } from '../protocol/flow-record.js';
-import { INBOUND, OUTBOUND, type StateView } from '../protocol/pfsync-state.js';
+import { NONE } from '../protocol/flow-terms.js';
+import { INBOUND, OUTBOUND } from '../protocol/pf-terms.js';
+import type { StateView } from '../protocol/pfsync-state.js';
 import type { Direction } from './option-values.js';
 import type { SelfFilter } from './self.js';
 

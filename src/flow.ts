@@ -1,5 +1,7 @@
 /** From a state that ended to its flow records: one for each direction that had traffic. */
-import { EXACT, FlowRecord, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-record.js';
+import { FlowRecord } from '../protocol/flow-record.js';
+import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
+import { TCP } from '../protocol/pf-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, hasCounts, hasPackets } from '../protocol/volume.js';
 import type { StateFilter } from './filter.js';
@@ -8,7 +10,6 @@ import type { Stats } from './stats.js';
 /** TCPS_* of pf's peers: from CLOSING to TIME_WAIT an end has sent its FIN, or a reset was seen. */
 const CLOSING = 7;
 const TIME_WAIT = 10;
-const TCP = 6;
 
 export class FlowMapper {
   /** The state at hand: its owner fills in everything but direction and counters, and then calls `ended` or `lives`. */
@@ -58,9 +59,9 @@ function directionsOf({ counters, volume }: FlowRecord): number {
     volume.fill(0);
     return FORWARD;
   }
-  const isTold = counters === EXACT ? hasPackets : hasCounts;
-  const forward = isTold(volume, 0);
-  const reply = isTold(volume, 1);
+  const isExact = counters === EXACT;
+  const forward = isExact ? hasPackets(volume, 0) : hasCounts(volume, 0);
+  const reply = isExact ? hasPackets(volume, 1) : hasCounts(volume, 1);
   if (!forward) volume.fill(0, 0, DIRECTION);
   if (!reply) volume.fill(0, DIRECTION);
   return (forward ? FORWARD : 0) | (reply ? REPLY : 0);

@@ -1,17 +1,9 @@
 /** Flows as comma-separated values (RFC 4180, lines ended by LF): a cell is empty where nothing is known. */
 import { decimal, hexWord, milliseconds, writeAddress } from '../protocol/address.js';
-import {
-  EXACT,
-  type FlowRecord,
-  familyAt,
-  type NatView,
-  PARTIAL,
-  PROVENANCE,
-  protocolAt,
-  sourceEnd,
-  TCPSEQ,
-} from '../protocol/flow-record.js';
-import { hasPorts, INBOUND, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
+import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
+import { hasPorts } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 /** In the order in which `writeFlow` writes them. */

@@ -1,16 +1,8 @@
 /** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
-import {
-  EXACT,
-  type FlowRecord,
-  familyAt,
-  type NatView,
-  PARTIAL,
-  PROVENANCE,
-  protocolAt,
-  sourceEnd,
-  TCPSEQ,
-} from '../protocol/flow-record.js';
-import { hasPorts, INBOUND, type StateView, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
+import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
+import { hasPorts, type StateView } from '../protocol/pfsync-state.js';
 import { type AsciiWriter, type Piece, piece } from './ascii-writer.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 

@@ -1,17 +1,9 @@
 /** Flows as a table for the eye, after `nfdump -o long`. Times are UTC, numbers exact. */
 import { decimal, milliseconds, threeDigits, writeAddress } from '../protocol/address.js';
-import {
-  EXACT,
-  type FlowRecord,
-  familyAt,
-  type NatView,
-  NONE,
-  PARTIAL,
-  protocolAt,
-  sourceEnd,
-  TCPSEQ,
-} from '../protocol/flow-record.js';
-import { hasPorts, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-terms.js';
+import { ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
+import { hasPorts } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 const PROTOCOLS: Readonly<Record<number, string>> = {

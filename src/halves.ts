@@ -3,7 +3,8 @@
  * Both states show the same addresses and ports on the inside of the firewall (the stack key). A sample of the states
  * that end is enough to tell whether most of them are such halves.
  */
-import { INBOUND, ORIGINAL_SOURCE, type StateView, TRANSLATED_SOURCE } from '../protocol/pfsync-state.js';
+import { INBOUND, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
+import type { StateView } from '../protocol/pfsync-state.js';
 
 const SAMPLE = 65_536;
 const BUCKETS = 16_384;

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** pfflowd: what a pf firewall says over pfsync(4), as NetFlow and IPFIX. */
-import './inlining.js';
 
 // Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
 process.on('SIGUSR1', () => {});

@@ -1,5 +1,6 @@
 /** NAT events (RFC 8158): one record when a translated state appears, one when the firewall says that it is gone. */
-import { EXACT, FlowRecord } from '../protocol/flow-record.js';
+import { FlowRecord } from '../protocol/flow-record.js';
+import { EXACT } from '../protocol/flow-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import type { StateFilter } from './filter.js';
 import type { FlowSink } from './flow-sink.js';

@@ -9,7 +9,6 @@
  *        age 00:01:02, expires in 23:59:58, 12:10 pkts, 1423:9120 bytes, rule 7
  *        id: 5f00000000000101 creatorid: a1b2c3d4
  */
-
 import { swapOctets } from '../protocol/byte-order.js';
 import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 

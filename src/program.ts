@@ -1,10 +1,11 @@
 /** One run of the program, from its command line to its exit status. What only some runs need is loaded by those. */
 import { readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openSinks } from './collectors.js';
+import { isLarge, openSinks } from './collectors.js';
 import type { Exporter } from './exporter.js';
 import { FlowLog } from './flow-log.js';
 import type { FlowSink } from './flow-sink.js';
+import { inlineMore } from './inlining.js';
 import type { LiveSources } from './live.js';
 import type { Options } from './option-table.js';
 import { parseOptions, UsageError } from './options.js';
@@ -88,6 +89,7 @@ class Run {
   async #open(): Promise<Pipeline> {
     const options = this.#options;
     const { log } = this.#surroundings;
+    if (options.reads.length === 0 || options.reads.some(isLarge)) inlineMore();
     this.#output = openOutput(options, () => this.#stop.abort(), this.#stats);
     const { sinks: collectors, exporters } = await openSinks(options, log, this.#stats);
     this.#exporters = exporters;

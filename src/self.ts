@@ -3,10 +3,10 @@ import { isIPv4 } from 'node:net';
 import {
   ORIGINAL_DESTINATION,
   ORIGINAL_SOURCE,
-  type StateView,
   TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
-} from '../protocol/pfsync-state.js';
+} from '../protocol/pf-terms.js';
+import type { StateView } from '../protocol/pfsync-state.js';
 
 const TCP = 6;
 const UDP = 17;

@@ -3,7 +3,8 @@
  * touched by every message that names it, and a record: a pfsync state in a layout of our own, read through `StateView`
  * like any other. Slabs come and go with the number of states.
  */
-import { PEER_STATE, type StateLayout } from '../protocol/pfsync-layout.js';
+import { PEER_STATE } from '../protocol/pf-terms.js';
+import type { StateLayout } from '../protocol/pfsync-layout.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import {
   DIRECTION,

@@ -2,8 +2,9 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
+import { ORIGINAL_DESTINATION, TCP } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
-import { hasPorts, icmpType, ORIGINAL_DESTINATION, StateView } from '../protocol/pfsync-state.js';
+import { hasPorts, icmpType, StateView } from '../protocol/pfsync-state.js';
 import { newVolume, subtract, type Volume } from '../protocol/volume.js';
 import { StateIndex } from './state-index.js';
 import {
@@ -33,8 +34,6 @@ import {
 import { followSequence } from './tcp-sequence.js';
 
 export { NO_SLOT } from './state-slab.js';
-
-const TCP = 6;
 
 export class StateTable {
   readonly #rows = new StateRows();

@@ -12,7 +12,7 @@ import {
   NONE,
   PARTIAL,
   TCPSEQ,
-} from '../protocol/flow-record.js';
+} from '../protocol/flow-terms.js';
 import type { PfsyncHandler } from '../protocol/pfsync.js';
 import type { RecordKind, StateAction } from '../protocol/pfsync-action.js';
 import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';

@@ -1,5 +1,6 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
-import { EXACT, type FlowRecord, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-record.js';
+import type { FlowRecord } from '../protocol/flow-record.js';
+import { EXACT, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
 import type { RecordKind } from '../protocol/pfsync-action.js';
 import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { HalfDetector } from './halves.js';

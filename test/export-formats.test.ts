@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type NatView, NONE, TCPSEQ } from '../protocol/flow-record.js';
+import type { NatView } from '../protocol/flow-record.js';
+import { NONE, TCPSEQ } from '../protocol/flow-terms.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';

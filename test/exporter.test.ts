@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-terms.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';

@@ -1,5 +1,6 @@
 /** Flow records to encode, and a room that keeps what was encoded. */
-import { EXACT, FlowRecord, FORWARD, REPLY } from '../protocol/flow-record.js';
+import { FlowRecord } from '../protocol/flow-record.js';
+import { EXACT, FORWARD, REPLY } from '../protocol/flow-terms.js';
 import { type MessageRoom, wordsOf } from '../protocol/message.js';
 import { STATE_V6 } from '../protocol/pfsync-layout.js';
 import { StateView } from '../protocol/pfsync-state.js';

@@ -4,17 +4,17 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { hexWord, writeAddress } from '../protocol/address.js';
 import { locatePfsync, Payload } from '../protocol/link.js';
-import { type PfsyncHandler, PfsyncReader, type Verdict } from '../protocol/pfsync.js';
-import type { RecordKind } from '../protocol/pfsync-action.js';
-import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
 import {
   INBOUND,
   ORIGINAL_DESTINATION,
   ORIGINAL_SOURCE,
-  type StateView,
   TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
-} from '../protocol/pfsync-state.js';
+} from '../protocol/pf-terms.js';
+import { type PfsyncHandler, PfsyncReader, type Verdict } from '../protocol/pfsync.js';
+import type { RecordKind } from '../protocol/pfsync-action.js';
+import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
+import type { StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH } from '../protocol/volume.js';
 import { readCapture } from '../src/capture-file.js';
 

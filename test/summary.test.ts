@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { EXACT, FlowRecord, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-record.js';
+import { FlowRecord } from '../protocol/flow-record.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-terms.js';
 import { newVolume, OCTETS_HIGH } from '../protocol/volume.js';
 import { ExactSum, Stats, Tally } from '../src/stats.js';
 import { addsUp, type ExporterResult, summaryJson, summaryText } from '../src/summary.js';

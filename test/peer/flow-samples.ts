@@ -1,5 +1,7 @@
 /** Flow records for tests of what comes after them. Each can be found again by its number. */
-import { EXACT, FlowRecord, FORWARD, NONE, REPLY, TCPSEQ } from '../../protocol/flow-record.js';
+
+import { FlowRecord } from '../../protocol/flow-record.js';
+import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../../protocol/flow-terms.js';
 import { STATE_V6 } from '../../protocol/pfsync-layout.js';
 import { StateView } from '../../protocol/pfsync-state.js';
 import { newVolume } from '../../protocol/volume.js';
