@@ -22,7 +22,10 @@ const MEMORY = 1 << 20;
 
 /** Datagrams sent together where a pace holds them back: what one message of 64 KiB can hold. */
 const BATCH = 44;
-/** Where none does, this part of the ring is sent on a thread beside the program, which fills another meanwhile. */
+/**
+ * Where none does, this part of the ring is sent on a thread beside the program, which fills another meanwhile: of two
+ * processors, medians of 7 conversions, 2.47 s in place of 3.30 in v5, and 5.75 in place of 6.94 in IPFIX.
+ */
 const ASIDE = 0.4;
 
 const ECONNREFUSED = 111;
