@@ -5,9 +5,14 @@ import { buildSync } from 'esbuild';
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 
+/** Those made so far. */
+const bundles = new Set();
+
 /** The path of the bundle of `bench/NAME.mjs`. */
 export function bundle(name) {
   const outfile = join(FOLDER, '../build/bench', `${name}.mjs`);
+  if (bundles.has(name)) return outfile;
+  bundles.add(name);
   buildSync({
     entryPoints: [join(FOLDER, `${name}.mjs`)],
     outfile,

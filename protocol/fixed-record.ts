@@ -1,10 +1,9 @@
 /** What NetFlow v1 and v5 have in common: records of one fixed layout, IPv4 only, 32-bit counters and uptimes. */
 import { networkWord } from './byte-order.js';
-import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from './flow-record.js';
+import { type FlowRecord, familyAt, type NatView, portsAt, protocolAt, sourceEnds } from './flow-record.js';
 import { FORWARD, REPLY } from './flow-terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { INBOUND, OUTBOUND } from './pf-terms.js';
-import { hasPorts } from './pfsync-state.js';
+import { INBOUND } from './pf-terms.js';
 import { CounterParts } from './split.js';
 import { UptimeClock } from './uptime.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW } from './volume.js';
@@ -21,25 +20,19 @@ const RECORD_WORDS = RECORD_LENGTH / 4;
 
 export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   clampedCounters = 0;
-  clippedTimes = 0;
   readonly #clock = new UptimeClock();
   readonly #parts = new CounterParts();
   readonly #room: MessageRoom;
   readonly #format: FixedFormat;
-  /** The ends that forward records of inbound and outbound states show as their source. */
-  readonly #inboundSource: number;
-  readonly #outboundSource: number;
+  readonly #sources: Int32Array;
   readonly #mostRecords: number;
   readonly #writeSequence: (view: DataView, sequence: number) => void;
   #words: Int32Array;
-  /** Where the next record stands in `#words`. */
-  #at = 0;
   #count = 0;
   #sequence = 0;
   /** Uptimes of the flow at hand, in network byte order. */
   #first = 0;
   #last = 0;
-  #isClipped = false;
 
   constructor(
     room: MessageRoom,
@@ -52,8 +45,7 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     this.#room = room;
     this.#words = room.words;
     this.#format = format;
-    this.#inboundSource = sourceEnd(INBOUND, nat);
-    this.#outboundSource = sourceEnd(OUTBOUND, nat);
+    this.#sources = sourceEnds(nat);
     this.#writeSequence = writeSequence;
     const fitting = Math.floor((room.view.byteLength - format.headerLength) / RECORD_LENGTH);
     this.#mostRecords = Math.min(format.mostRecords, fitting);
@@ -63,21 +55,24 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     return this;
   }
 
+  get clippedTimes(): number {
+    return this.#clock.clipped;
+  }
+
   add(flow: FlowRecord): number {
     const { state, directions } = flow;
-    const source = state.direction === INBOUND ? this.#inboundSource : this.#outboundSource;
+    const source = this.#sources[state.direction]!;
     if (familyAt(state, source) !== 4) return 0;
     const clock = this.#clock;
     if (this.#count > 0 && !clock.holds(flow.observed)) this.#close(flow);
     if (this.#count > 0) this.#setTimes(flow);
     const { view } = state;
-    const protocol = protocolAt(state, source);
     const from = networkWord(view.getInt32(state.addressAt(source)));
     const to = networkWord(view.getInt32(state.addressAt(source ^ 1)));
-    const ports = hasPorts(protocol) ? networkWord((state.port(source) << 16) | state.port(source ^ 1)) : 0;
+    const ports = networkWord(portsAt(state, source));
     const { index } = flow.interface;
     const interfaces = networkWord(state.direction === INBOUND ? index << 16 : index);
-    const rest = networkWord(protocol << 8);
+    const rest = networkWord(protocolAt(state, source) << 8);
     let records = 0;
     if ((directions & FORWARD) !== 0) {
       records += this.#addDirection(flow, 0, from, to, ports, interfaces, rest);
@@ -140,9 +135,9 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     rest: number,
   ): void {
     if (this.#count === 0) this.#open(flow);
-    if (this.#isClipped) this.clippedTimes++;
+    if (this.#clock.isClipped) this.#clock.clipped++;
     const words = this.#words;
-    const at = this.#at;
+    const at = this.#format.headerLength / 4 + this.#count * RECORD_WORDS;
     words[at] = from;
     words[at + 1] = to;
     words[at + 2] = 0;
@@ -155,13 +150,11 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     words[at + 9] = rest;
     words[at + 10] = 0;
     words[at + 11] = 0;
-    this.#at = at + RECORD_WORDS;
     if (++this.#count === this.#mostRecords) this.#close(flow);
   }
 
   #open(flow: FlowRecord): void {
     this.#words = this.#room.words;
-    this.#at = this.#format.headerLength / 4;
     this.#clock.open(flow.observed);
     this.#setTimes(flow);
   }
@@ -169,7 +162,6 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   #setTimes(flow: FlowRecord): void {
     const clock = this.#clock;
     clock.set(flow);
-    this.#isClipped = clock.isClipped;
     this.#first = networkWord(clock.first);
     this.#last = networkWord(clock.last);
   }

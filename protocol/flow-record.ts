@@ -1,7 +1,7 @@
 /** The flow: what an encoder or a writer is handed. It becomes one record for each direction that had traffic. */
 import { END_OF_FLOW, EXACT, FORWARD, REPLY } from './flow-terms.js';
-import { INBOUND, ORIGINAL_DESTINATION, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from './pf-terms.js';
-import { StateView } from './pfsync-state.js';
+import { INBOUND, ORIGINAL_DESTINATION, ORIGINAL_SOURCE, OUTBOUND, TRANSLATED_SOURCE } from './pf-terms.js';
+import { hasPorts, StateView } from './pfsync-state.js';
 import {
   DIRECTION,
   newVolume,
@@ -53,11 +53,6 @@ export class FlowRecord {
   /** TCP payload of both directions; with TCPSEQ only. Integers below 2^53. */
   initiatorOctets = 0;
   responderOctets = 0;
-
-  /** Whether the views differ. Looked up when it is asked for: NetFlow v1 and v5 never do. */
-  get isTranslated(): boolean {
-    return this.state.isTranslated;
-  }
 
   /** Records that the flow becomes where each tells of one direction. */
   get records(): number {
@@ -116,6 +111,11 @@ export function sourceEnd(direction: number, view: NatView): number {
   return isOriginal ? ORIGINAL_SOURCE : TRANSLATED_SOURCE;
 }
 
+/** The same for both directions, by pf's number of the direction: for who asks with every flow. */
+export function sourceEnds(view: NatView): Int32Array {
+  return Int32Array.from([INBOUND, INBOUND, OUTBOUND], (direction) => sourceEnd(direction, view));
+}
+
 /** Family and protocol of the addresses at an end. */
 export function familyAt(state: StateView, end: number): number {
   return end <= ORIGINAL_DESTINATION ? state.family : state.translatedFamily;
@@ -123,4 +123,9 @@ export function familyAt(state: StateView, end: number): number {
 
 export function protocolAt(state: StateView, end: number): number {
   return end <= ORIGINAL_DESTINATION ? state.protocol : state.translatedProtocol;
+}
+
+/** Both ports from an end on, the source's in the upper half; 0 where the protocol has none. */
+export function portsAt(state: StateView, source: number): number {
+  return hasPorts(protocolAt(state, source)) ? (state.port(source) << 16) | state.port(source ^ 1) : 0;
 }

@@ -1,11 +1,11 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
-import { type FlowRecord, type NatView, sourceEnd } from './flow-record.js';
+import { type FlowRecord, type NatView, sourceEnds } from './flow-record.js';
 import { FORWARD, REPLY } from './flow-terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pf-terms.js';
+import { ORIGINAL_SOURCE } from './pf-terms.js';
 import type { FlowTemplate, Profile } from './template.js';
 
 export interface TemplateOptions {
@@ -30,8 +30,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly clampedCounters = 0;
   readonly #writer: MessageWriter;
   readonly #profile: Profile;
-  readonly #inboundSource: number;
-  readonly #outboundSource: number;
+  readonly #sources: Int32Array;
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
   #wasRefreshed = false;
@@ -48,8 +47,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
     this.#writer = writer;
     this.#profile = profile;
-    this.#inboundSource = sourceEnd(INBOUND, options.nat);
-    this.#outboundSource = sourceEnd(OUTBOUND, options.nat);
+    this.#sources = sourceEnds(options.nat);
     if (own !== undefined) this.#options = new ExportOptions(writer, own.dialect, own.choice, options.domain);
     if (counts !== undefined && options.domain !== 0) {
       this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
@@ -69,9 +67,9 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   add(flow: FlowRecord): number {
     this.#options?.use(flow.interface, flow.observed);
     const { directions, records, state } = flow;
-    const source = state.direction === INBOUND ? this.#inboundSource : this.#outboundSource;
+    const source = this.#sources[state.direction]!;
     const kind = this.#profile.kindOf(flow, source);
-    const isBiflow = this.#profile.isBiflow(flow);
+    const isBiflow = this.#profile.isBiflow(kind);
     if (isBiflow || (directions & FORWARD) !== 0) {
       flow.reply = 0;
       this.#write(this.#profile.select(kind, flow), flow, source);

@@ -1,11 +1,11 @@
 /** The parts of a flow record in NetFlow v9 and IPFIX: a few Information Elements that stand together, and what writes them. */
 import { ELEMENTS, type ElementName } from './element.js';
-import { type FlowRecord, protocolAt } from './flow-record.js';
+import { type FlowRecord, portsAt, protocolAt } from './flow-record.js';
 import { TRANSLATED_SOURCE } from './pf-terms.js';
-import { hasPorts, type StateView } from './pfsync-state.js';
+import type { StateView } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import type { UptimeClock } from './uptime.js';
-import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
+import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from './volume.js';
 
 export interface Part {
   readonly elements: readonly ElementName[];
@@ -21,42 +21,31 @@ function part({ elements, write }: Omit<Part, 'length'>): Part {
 
 export const ADDRESSES4 = part({
   elements: ['sourceIPv4Address', 'destinationIPv4Address'],
-  write(to, at, flow, source) {
-    writeAddress4(to, at, flow.state, source);
-    writeAddress4(to, at + 4, flow.state, source ^ 1);
-  },
+  write: (to, at, flow, source) => writeAddresses4(to, at, flow.state, source),
 });
 
 export const ADDRESSES6 = part({
   elements: ['sourceIPv6Address', 'destinationIPv6Address'],
-  write(to, at, flow, source) {
-    writeAddress6(to, at, flow.state, source);
-    writeAddress6(to, at + 16, flow.state, source ^ 1);
-  },
+  write: (to, at, flow, source) => writeAddresses6(to, at, flow.state, source),
 });
 
 export const PORTS = part({
   elements: ['sourceTransportPort', 'destinationTransportPort'],
   write(to, at, flow, source) {
-    const isPort = hasPorts(protocolAt(flow.state, source));
-    const ports = isPort ? (flow.state.port(source) << 16) | flow.state.port(source ^ 1) : 0;
+    const ports = portsAt(flow.state, source);
     to.setInt32(at, ports);
   },
 });
 
-/** What every record of the full profile tells beside addresses, times and volume. */
+/** What every record of the full profile tells beside addresses, interfaces, times and volume. */
 export const DESCRIPTION = part({
-  elements: ['protocolIdentifier', 'flowDirection', 'flowEndReason', 'ingressInterface', 'egressInterface'],
+  elements: ['protocolIdentifier', 'flowDirection', 'flowEndReason'],
   write(to, at, flow, source) {
     const protocol = protocolAt(flow.state, source);
-    const { flowDirection } = flow;
-    const ingress = flowDirection === 0 ? flow.interface.index : 0;
-    const egress = flowDirection === 1 ? flow.interface.index : 0;
+    const { flowDirection, endReason } = flow;
     to.setUint8(at, protocol);
     to.setUint8(at + 1, flowDirection);
-    to.setUint8(at + 2, flow.endReason);
-    to.setInt32(at + 3, ingress);
-    to.setInt32(at + 7, egress);
+    to.setUint8(at + 2, endReason);
   },
 });
 
@@ -153,12 +142,9 @@ export const COUNTERS = part({
 export const PFLOW_COUNTERS = part({
   elements: ['packetDeltaCount', 'octetDeltaCount'],
   write(to, at, flow) {
-    const { volume } = flow;
     const from = DIRECTION * flow.reply;
-    to.setInt32(at, volume[from + PACKETS_HIGH]!);
-    to.setInt32(at + 4, volume[from + PACKETS_LOW]!);
-    to.setInt32(at + 8, volume[from + OCTETS_HIGH]!);
-    to.setInt32(at + 12, volume[from + OCTETS_LOW]!);
+    writeCounter(to, at, flow.volume, from + PACKETS_HIGH);
+    writeCounter(to, at + 8, flow.volume, from + OCTETS_HIGH);
   },
 });
 
@@ -173,39 +159,43 @@ export const ESTIMATE = part({
 
 export const POST_NAT4 = part({
   elements: ['postNATSourceIPv4Address', 'postNATDestinationIPv4Address'],
-  write(to, at, flow) {
-    const source = TRANSLATED_SOURCE ^ flow.reply;
-    writeAddress4(to, at, flow.state, source);
-    writeAddress4(to, at + 4, flow.state, source ^ 1);
-  },
+  write: (to, at, flow) => writeAddresses4(to, at, flow.state, TRANSLATED_SOURCE ^ flow.reply),
 });
 
 export const POST_NAT6 = part({
   elements: ['postNATSourceIPv6Address', 'postNATDestinationIPv6Address'],
-  write(to, at, flow) {
-    const source = TRANSLATED_SOURCE ^ flow.reply;
-    writeAddress6(to, at, flow.state, source);
-    writeAddress6(to, at + 16, flow.state, source ^ 1);
-  },
+  write: (to, at, flow) => writeAddresses6(to, at, flow.state, TRANSLATED_SOURCE ^ flow.reply),
 });
 
 export const POST_NAT_PORTS = part({
   elements: ['postNAPTSourceTransportPort', 'postNAPTDestinationTransportPort'],
   write(to, at, flow) {
-    const source = TRANSLATED_SOURCE ^ flow.reply;
-    to.setUint16(at, flow.state.port(source));
-    to.setUint16(at + 2, flow.state.port(source ^ 1));
+    const ports = portsAt(flow.state, TRANSLATED_SOURCE ^ flow.reply);
+    to.setInt32(at, ports);
   },
 });
 
 function writeCounters(to: DataView, at: number, volume: Volume, from: number): void {
-  to.setInt32(at, volume[from + OCTETS_HIGH]!);
-  to.setInt32(at + 4, volume[from + OCTETS_LOW]!);
-  to.setInt32(at + 8, volume[from + PACKETS_HIGH]!);
-  to.setInt32(at + 12, volume[from + PACKETS_LOW]!);
+  writeCounter(to, at, volume, from + OCTETS_HIGH);
+  writeCounter(to, at + 8, volume, from + PACKETS_HIGH);
+}
+
+function writeCounter(to: DataView, at: number, volume: Volume, high: number): void {
+  to.setInt32(at, volume[high]!);
+  to.setInt32(at + 4, volume[high + 1]!);
 }
 
 // Addresses are copied as they lie: the same order read and written saves two swaps a word.
+
+function writeAddresses4(to: DataView, at: number, state: StateView, source: number): void {
+  writeAddress4(to, at, state, source);
+  writeAddress4(to, at + 4, state, source ^ 1);
+}
+
+function writeAddresses6(to: DataView, at: number, state: StateView, source: number): void {
+  writeAddress6(to, at, state, source);
+  writeAddress6(to, at + 16, state, source ^ 1);
+}
 
 function writeAddress4(to: DataView, at: number, state: StateView, end: number): void {
   to.setInt32(at, state.view.getInt32(state.addressAt(end), true), true);

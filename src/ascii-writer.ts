@@ -2,7 +2,7 @@
  * Text in ASCII, written where it will leave from: no string is made of it on the way. Several octets are written at a
  * time, and what is written too much lies behind the end: a loop over single octets takes five times as long.
  */
-import { decimal, milliseconds, writeIpv6 } from '../protocol/address.js';
+import { decimal, milliseconds, threeDigits, writeIpv6 } from '../protocol/address.js';
 
 /** What a piece or a number may write beyond its end. */
 const EXCESS = 8;
@@ -34,7 +34,7 @@ function packed(text: string): number {
 
 /** 0 to 999 without and with leading zeros, and 0 to 255 with a dot behind. */
 const DIGITS = Int32Array.from({ length: 1000 }, (_, number) => packed(`${number}`));
-const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, number) => packed(`${number}`.padStart(3, '0')));
+const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, number) => packed(threeDigits(number)));
 const DOTTED = Int32Array.from({ length: 256 }, (_, number) => packed(`${number}.`));
 const HEX = Int32Array.from({ length: 256 }, (_, octet) => packed(octet.toString(16).padStart(2, '0')));
 

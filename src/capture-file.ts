@@ -56,7 +56,7 @@ export class CaptureOpenError extends Error {
 
 const STANDARD_INPUT = 0;
 
-/** Octets asked for in one read: they stay in the processor's cache until they are decoded. */
+/** Octets asked for in one read. */
 const READ_STEP = 524288;
 
 /** Octets between two turns of the event loop, in which timers, signals and sockets have their say. */
@@ -176,7 +176,7 @@ class CaptureReading {
       else {
         // A file answers at once: then nothing is awaited, and no garbage made.
         const filled = this.#fill();
-        if (!(filled === true || (filled !== false && (await filled)))) return;
+        if (!(typeof filled === 'boolean' ? filled : await filled)) return;
       }
       if (this.#octets < this.#nextTurn) continue;
       this.#nextTurn = this.#octets + TURN;

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { wordsOf } from '../protocol/message.js';
+import { pause } from './pause.js';
 
 /** Those whose structures and constants are as written below: 64 bits, little-endian. */
 const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64'];
@@ -150,7 +151,7 @@ export class DatagramBatch {
   awaitAside(): number {
     const last = (this.#aside - 1) * MMSGHDR + MSG_SENT;
     const deadline = performance.now() + 1000 * Number(LONGEST_SEND) * this.#aside;
-    while (this.#messages.getInt32(last, true) === 0 && performance.now() < deadline) pause();
+    while (this.#messages.getInt32(last, true) === 0 && performance.now() < deadline) pause(1);
     let taken = 0;
     while (taken < this.#aside && this.#messages.getInt32(taken * MMSGHDR + MSG_SENT, true) > 0) taken++;
     return this.#datagramsIn(taken);
@@ -279,8 +280,4 @@ function socketAddress(system: System, family: 4 | 6, address: string, port: num
 function writePointer(to: DataView, at: number, address: number): void {
   to.setUint32(at, address, true);
   to.setUint32(at + 4, address / 2 ** 32, true);
-}
-
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
 }

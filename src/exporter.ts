@@ -65,7 +65,7 @@ export class Exporter implements Outlet {
   }
 
   add(flow: FlowRecord): void {
-    if (this.#direction !== 0 && !this.#isWanted(flow)) this.#filtered += flow.records;
+    if (!this.#isWanted(flow)) this.#filtered += flow.records;
     else if (flow.counters !== TCPSEQ) this.#encode(flow);
     else if (this.#leavesOutEstimates) this.#uncounted++;
     else if (this.#splitsEstimates) this.#addEstimate(flow);

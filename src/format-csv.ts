@@ -44,7 +44,7 @@ export function csvFormat(nat: NatView | undefined): FlowFormat {
   function writeFlow(flow: FlowRecord): string {
     const { state } = flow;
     const source = sourceEnd(state.direction, view) ^ flow.reply;
-    const postNat = view === 'original' && flow.isTranslated;
+    const postNat = view === 'original' && state.isTranslated;
     return (
       `${milliseconds(flow.start)},${milliseconds(flow.end)},` +
       writeEnds(flow, source) +

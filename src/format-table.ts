@@ -58,7 +58,7 @@ export function tableFormat(nat: NatView | undefined): FlowFormat {
     line = startAt(line, INTERFACE, writeName(flow.interface.name));
     line = endAt(line, PACKETS_END, writePackets(flow));
     line = endAt(line, OCTETS_END, writeOctets(flow));
-    if (view === 'original' && flow.isTranslated) line = startAt(line, TRANSLATION, writeTranslation(flow));
+    if (view === 'original' && state.isTranslated) line = startAt(line, TRANSLATION, writeTranslation(flow));
     return `${line}\n`;
   }
 

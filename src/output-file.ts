@@ -1,6 +1,7 @@
 /** A file or standard output, written in blocks and synchronously: what is flushed is out, and memory stays bounded. */
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { pause } from './pause.js';
 
 /** Writes `length` octets from `offset`; the answer is how many went out. */
 export type WriteSync = (descriptor: number, bytes: Uint8Array, offset: number, length: number) => number;
@@ -122,8 +123,4 @@ export class OutputFile {
     const name = this.#path === '-' ? 'standard output' : this.#path;
     return new Error(`${name}: ${reason}`, { cause: error });
   }
-}
-
-function pause(duration: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, duration);
 }

@@ -3,12 +3,12 @@ import { isIPv4 } from 'node:net';
 import {
   ORIGINAL_DESTINATION,
   ORIGINAL_SOURCE,
+  TCP,
   TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
 } from '../protocol/pf-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 
-const TCP = 6;
 const UDP = 17;
 
 /** The four words of an address, the first alone in IPv4. */

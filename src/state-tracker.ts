@@ -84,24 +84,17 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.records.delete++;
     const { table, time } = this;
     const { flow } = this.#mapper;
-    let since = time - state.age * 1000;
-    flow.start = since;
     const slot = table.size === 0 ? NO_SLOT : table.find(state.idHigh, state.idLow, state.creatorId);
-    let wasReported = false;
+    const isKnown = slot !== NO_SLOT && table.isSameConnection(slot, state);
+    if (slot !== NO_SLOT && !isKnown) this.#deleted(slot, FORCED_END);
+    const wasReported = isKnown && table.wasReported(slot);
+    let since = time - state.age * 1000;
+    if (isKnown) since = Math.min(since, table.start(slot));
+    flow.start = wasReported ? table.reportedUntil(slot) : since;
     state.readVolume(flow.volume);
-    if (slot !== NO_SLOT) {
-      if (table.isSameConnection(slot, state)) {
-        wasReported = table.wasReported(slot);
-        since = Math.min(since, table.start(slot));
-        flow.start = wasReported ? table.reportedUntil(slot) : since;
-        table.subtractReported(slot, flow.volume);
-        table.remove(slot);
-      } else {
-        const { start } = flow;
-        this.#deleted(slot, FORCED_END);
-        flow.start = start;
-        state.readVolume(flow.volume);
-      }
+    if (isKnown) {
+      table.subtractReported(slot, flow.volume);
+      table.remove(slot);
     }
     this.#observer?.ended(state, since, time);
     flow.state = state;

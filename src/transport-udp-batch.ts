@@ -5,6 +5,7 @@
 import { getSystemErrorMap } from 'node:util';
 import { type DatagramBatch, openBatch } from './datagram-batch.js';
 import { UNPACED } from './pace.js';
+import { pause } from './pause.js';
 import { Delivered, type Transport, takeBack } from './transport.js';
 import {
   collectorAddress,
@@ -62,7 +63,7 @@ class UdpBatchTransport implements Transport {
   #waiting = 0;
   /** Datagrams that are being sent aside: the first of those that wait. */
   #aside = 0;
-  /** Calls of `sendAside` so far. */
+  /** Calls of `sendAside` begun or ended so far. */
   #calls = 0;
   #isScheduled = false;
   #waiters: { few: number; wake: () => void }[] = [];
@@ -149,7 +150,7 @@ class UdpBatchTransport implements Transport {
     if (this.#aside > 0) this.#asideEnded(this.#batch.awaitAside());
     this.#pump();
     while (this.#waiting === this.#count - 1) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      pause(1);
       this.#pump();
     }
   }
@@ -164,7 +165,7 @@ class UdpBatchTransport implements Transport {
     this.#aside = count;
     this.#batch.sendAside(this.#first, count, (taken) => {
       // Somebody may have had to wait for its end before.
-      if (call !== this.#calls || this.#aside === 0) return;
+      if (call !== this.#calls) return;
       this.#asideEnded(taken);
       if (this.#waiting >= this.#asideCount) this.#sendAside();
       this.#wake();
@@ -173,6 +174,7 @@ class UdpBatchTransport implements Transport {
 
   #asideEnded(taken: number): void {
     const count = this.#aside;
+    this.#calls++;
     this.#aside = 0;
     for (let i = 0; i < taken; i++) this.#leave(this.sent);
     if (taken < count) this.#sendRun(count - taken);
