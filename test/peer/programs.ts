@@ -394,17 +394,21 @@ function readWindow(text: string): { readonly firstSecond: number; readonly last
 
 type NfcapdTotals = Omit<NfcapdReport, 'flows' | 'log' | 'interfaceNames' | 'firstSecond' | 'lastSecond'>;
 
+/** nfcapd counts anew with each of its files, and begins one at every full hour: the totals are the sums of all. */
 function readNfcapdLog(log: string): NfcapdTotals {
-  const totals =
-    /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/.exec(log);
-  if (totals === null) throw new Error(`nfcapd gives no totals: ${log}`);
-  const [, flows, packets, octets, sequence, bad] = totals as unknown as [string, ...string[]];
+  const files = [
+    ...log.matchAll(
+      /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/g,
+    ),
+  ];
+  if (files.length === 0) throw new Error(`nfcapd gives no totals: ${log}`);
+  const sum = (column: number) => files.reduce((total, file) => total + BigInt(file[column]!), 0n);
   return {
-    flowCount: Number(flows),
-    packets: BigInt(packets!),
-    octets: BigInt(octets!),
-    sequenceFailures: Number(sequence),
-    badPackets: Number(bad),
+    flowCount: Number(sum(1)),
+    packets: sum(2),
+    octets: sum(3),
+    sequenceFailures: Number(sum(4)),
+    badPackets: Number(sum(5)),
     complaints: log.split('\n').filter((line) => line.startsWith('Process_') && !/New .*exporter/.test(line)),
   };
 }
