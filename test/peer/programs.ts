@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { quoteLargeNumbers } from './pfflowd.js';
 import { endpoint, type Loopback, UdpCollector } from './udp-collector.js';
 
@@ -497,12 +497,27 @@ async function readTable(listener: Listener, table: string): Promise<ReportedFlo
   for (let waited = 0; waited < START_LIMIT_MS; waited += 50) {
     // The receiving process hands on full buffers: they push what came before them through.
     for (let i = 0; i < 20; i++) await sendMarker(listener);
-    const { stdout } = await runProgram('pmacct', ['-p', table, '-s', '-O', 'csv']);
-    const flows = readNfacctd(stdout);
-    if (flows.some(isMarker)) return flows.filter((flow) => !isMarker(flow));
+    if ((await askTable(table)).some(isMarker)) return readSettledTable(table);
     await sleep(50);
   }
   throw new Error(`nfacctd does not count: ${Buffer.concat(listener.log)}`);
+}
+
+/** While markers are still counted the client now and then prints a row of stray octets: two equal answers are wanted. */
+async function readSettledTable(table: string): Promise<ReportedFlow[]> {
+  let before: ReportedFlow[] = [];
+  for (let waited = 0; waited < START_LIMIT_MS; waited += 50) {
+    const flows = (await askTable(table)).filter((flow) => !isMarker(flow));
+    if (waited > 0 && isDeepStrictEqual(flows, before)) return flows;
+    before = flows;
+    await sleep(50);
+  }
+  throw new Error('the answers of nfacctd do not settle');
+}
+
+async function askTable(table: string): Promise<ReportedFlow[]> {
+  const { stdout } = await runProgram('pmacct', ['-p', table, '-s', '-O', 'csv']);
+  return readNfacctd(stdout);
 }
 
 async function sendMarker({ host, port }: Listener): Promise<void> {
