@@ -5,6 +5,7 @@
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
 import { StateView } from '../build/protocol/pfsync-state.js';
+import { newVolume } from '../build/protocol/volume.js';
 import { inlineMore } from '../build/src/inlining.js';
 import { StateTable } from '../build/src/state-table.js';
 
@@ -28,6 +29,7 @@ octets.setUint8(64, 4);
 const update = new CompressedUpdateView();
 
 const table = new StateTable();
+const volume = newVolume();
 
 /** A permutation of 0 to `open` - 1, other each time: neighbours in time are none in memory. */
 function* shuffled(step) {
@@ -42,7 +44,8 @@ function insert(id) {
   const slot = table.insert(state, 1, NOW + id);
   table.learnAge(slot, NOW);
   table.learnPeers(slot, state);
-  table.learnCounters(slot, state, NOW, false);
+  state.readVolume(volume);
+  table.learnCounters(slot, volume, NOW, false);
 }
 
 function change(id) {
