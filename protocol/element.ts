@@ -74,4 +74,7 @@ export const ELEMENTS = {
   reverseTcpControlBits: { id: 6, length: 1, enterprise: REVERSE },
 } as const satisfies Readonly<Record<string, Field>>;
 
-export type ElementName = keyof typeof ELEMENTS;
+/** paddingOctets (210): zeros that carry no meaning. */
+export function paddingOctets(length: number): Field {
+  return { id: 210, length };
+}

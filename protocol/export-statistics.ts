@@ -6,7 +6,6 @@ import { ELEMENTS } from './element.js';
 import type { MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { Template } from './template.js';
-import { writeInteger } from './template-part.js';
 
 /** Totals since the program started, as whole numbers. */
 export interface ExportCounts {
@@ -97,6 +96,6 @@ export class ExportStatistics {
     const at = this.#writer.place(template, 4 + 8 * totals.length, now);
     const { view } = this.#writer;
     view.setUint32(at, scope);
-    for (const [i, total] of totals.entries()) writeInteger(view, at + 4 + 8 * i, total);
+    for (const [i, total] of totals.entries()) view.setBigUint64(at + 4 + 8 * i, BigInt(total));
   }
 }

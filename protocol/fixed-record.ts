@@ -1,5 +1,5 @@
 /** What NetFlow v1 and v5 have in common: records of one fixed layout, IPv4 only, 32-bit counters and uptimes. */
-import { networkWord } from './byte-order.js';
+import { networkWord, swapHalves } from './byte-order.js';
 import { type FlowRecord, familyAt, type NatView, portsAt, protocolAt, sourceEnds } from './flow-record.js';
 import { FORWARD, REPLY } from './flow-terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
@@ -182,9 +182,4 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     this.#count = 0;
     this.#room.send(format.headerLength + records * RECORD_LENGTH, records);
   }
-}
-
-/** Two 16-bit values in a word: source and destination ports, ingress and egress interfaces. */
-function swapHalves(word: number): number {
-  return (word << 16) | (word >>> 16);
 }

@@ -5,7 +5,6 @@ import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
 import { fullProfile, pflowProfile } from './template.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
-import { TIMES } from './template-part.js';
 
 export type IpfixProfile = 'full' | 'pflow';
 
@@ -37,7 +36,14 @@ export interface IpfixOptions extends TemplateOptions {
 export function ipfixEncoder(room: MessageRoom, profile: IpfixProfile, options: IpfixOptions): FlowEncoder {
   if (profile === 'pflow') return new TemplateMessageEncoder(room, IPFIX, pflowProfile(), options);
   const { nat, announce, counts, biflow = false } = options;
-  const templates = fullProfile(TIMES, { postNat: nat === 'original', estimate: true, biflow, flowId: true });
+  const templates = fullProfile({
+    uptimes: false,
+    pads: true,
+    postNat: nat === 'original',
+    estimate: true,
+    biflow,
+    flowId: true,
+  });
   const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
   return new TemplateMessageEncoder(room, IPFIX, templates, options, {
     ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),

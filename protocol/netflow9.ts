@@ -4,7 +4,6 @@ import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
 import { fullProfile } from './template.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
-import { UPTIMES } from './template-part.js';
 
 const NETFLOW9: Dialect = {
   headerLength: 20,
@@ -28,7 +27,10 @@ const NETFLOW9: Dialect = {
 };
 
 export function netflow9Encoder(room: MessageRoom, options: TemplateOptions): FlowEncoder {
-  const profile = fullProfile(UPTIMES, {
+  const profile = fullProfile({
+    uptimes: true,
+    // Its collectors need not know paddingOctets, and one at least gives up a template for it.
+    pads: false,
     postNat: options.nat === 'original',
     estimate: false,
     biflow: false,

@@ -20,6 +20,16 @@ export const PORTS = 4;
 export const PEER_SEQLO = 8;
 export const PEER_STATE = 24;
 
+/**
+ * TCPS_* of tcp_fsm.h, as pf writes them into a peer; 11 and 12 are pf's own, for synproxy. From CLOSING to TIME_WAIT an end
+ * has sent its FIN, or a reset was seen.
+ */
+export const SYN_SENT = 2;
+export const ESTABLISHED = 4;
+export const CLOSING = 7;
+export const FIN_WAIT_2 = 9;
+export const TIME_WAIT = 10;
+
 /** IP protocols of which pf tells more than addresses. */
 export const ICMP = 1;
 export const TCP = 6;

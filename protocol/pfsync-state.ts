@@ -162,12 +162,17 @@ export class StateView {
     const a = this.addressAt(one);
     const b = this.addressAt(other);
     if (a === b) return true;
-    const words = this.family === 4 ? 1 : 4;
-    for (let word = 0; word < words; word++) {
-      if (this.view.getInt32(a + 4 * word) !== this.view.getInt32(b + 4 * word)) return false;
-    }
+    const { view } = this;
+    if (view.getInt32(a) !== view.getInt32(b)) return false;
+    if (this.family === 6 && !isSameRest(view, a, b)) return false;
     return !hasPorts(this.protocol) || this.port(one) === this.port(other);
   }
+}
+
+/** Whether two addresses of IPv6 are the same behind their first word. */
+function isSameRest(view: DataView, one: number, other: number): boolean {
+  for (let at = 4; at < 16; at += 4) if (view.getInt32(one + at) !== view.getInt32(other + at)) return false;
+  return true;
 }
 
 /** Multicast Listener Query: a report opens the same state. */

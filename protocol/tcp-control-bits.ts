@@ -17,20 +17,13 @@
  * A bit that is not set may have been seen all the same. 0 stands for a state that proves nothing: the element is then left out.
  */
 import type { FlowRecord } from './flow-record.js';
-import { TCP } from './pf-terms.js';
+import { CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_SENT, TCP, TIME_WAIT } from './pf-terms.js';
 
 const FIN = 0x01;
 const SYN = 0x02;
 const ACK = 0x10;
 
-/** TCPS_* of tcp_fsm.h; pf's own 11 and 12 (synproxy) tell of no packet of the connection's ends. */
-const SYN_SENT = 2;
-const ESTABLISHED = 4;
-const CLOSING = 7;
-const FIN_WAIT_2 = 9;
-const TIME_WAIT = 10;
-
-/** By an end's own state. */
+/** By an end's own state. pf's own 11 and 12 (synproxy) tell of no packet of the connection's ends. */
 const SENT = new Uint8Array(256);
 SENT[SYN_SENT] = SYN;
 SENT[ESTABLISHED] = SYN;

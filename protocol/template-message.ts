@@ -3,6 +3,7 @@ import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
 import { type FlowRecord, type NatView, sourceEnds } from './flow-record.js';
 import { FORWARD, REPLY } from './flow-terms.js';
+import { GatheredFlow } from './gathered-flow.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pf-terms.js';
@@ -28,7 +29,9 @@ export interface Extras {
 
 export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly clampedCounters = 0;
+  readonly #room: MessageRoom;
   readonly #writer: MessageWriter;
+  readonly #gathered = new GatheredFlow();
   readonly #profile: Profile;
   readonly #sources: Int32Array;
   readonly #options: ExportOptions | undefined;
@@ -45,6 +48,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   ) {
     const { fixed, oneSetPerMessage } = profile;
     const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
+    this.#room = room;
     this.#writer = writer;
     this.#profile = profile;
     this.#sources = sourceEnds(options.nat);
@@ -67,25 +71,23 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   add(flow: FlowRecord): number {
     this.#options?.use(flow.interface, flow.observed);
     const { directions, records, state } = flow;
+    const profile = this.#profile;
+    const gathered = this.#gathered;
     const source = this.#sources[state.direction]!;
-    const kind = this.#profile.kindOf(flow, source);
-    const isBiflow = this.#profile.isBiflow(kind);
-    if (isBiflow || (directions & FORWARD) !== 0) {
-      flow.reply = 0;
-      this.#write(this.#profile.select(kind, flow), flow, source);
-    }
+    const kind = profile.kindOf(flow, source);
+    const isBiflow = profile.isBiflow(kind);
+    gathered.gather(flow, source, profile.tellsTranslation(kind));
+    if (isBiflow || (directions & FORWARD) !== 0) this.#write(profile.select(kind, gathered, 0), flow, 0);
     if (isBiflow) return 1;
-    if ((directions & REPLY) !== 0) {
-      flow.reply = 1;
-      this.#write(this.#profile.select(kind, flow), flow, source ^ 1);
-    }
+    if ((directions & REPLY) !== 0) this.#write(profile.select(kind, gathered, 1), flow, 1);
     return records;
   }
 
   addNatEvent(flow: FlowRecord): void {
-    flow.reply = 0;
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
-    if (template !== undefined) this.#write(template, flow, ORIGINAL_SOURCE);
+    if (template === undefined) return;
+    this.#gathered.gatherEvent(flow, ORIGINAL_SOURCE);
+    this.#write(template, flow, 0);
   }
 
   flush(now: number): void {
@@ -106,10 +108,12 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     this.#statistics?.restart();
   }
 
-  #write(template: FlowTemplate, flow: FlowRecord, source: number): void {
+  #write(template: FlowTemplate, flow: FlowRecord, reply: 0 | 1): void {
     const writer = this.#writer;
+    const gathered = this.#gathered;
     const at = writer.place(template, template.recordLength, flow.observed);
-    template.write(writer.view, at, flow, source, writer.clock);
+    if (this.#profile.hasUptimes) gathered.setUptimes(flow, writer.clock);
+    template.write(this.#room, at, gathered, reply);
   }
 
   #refresh(now: number): void {

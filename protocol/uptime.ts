@@ -46,13 +46,6 @@ export class UptimeClock {
     this.last = uptime(end - boot);
   }
 
-  /** Writes the uptimes of the start and the end that were set, 8 octets. */
-  write(to: DataView, at: number): void {
-    if (this.isClipped) this.clipped++;
-    to.setInt32(at, this.first);
-    to.setInt32(at + 4, this.last);
-  }
-
   /** The time for the message's header: `now`, or the latest end in the message where the clock was set back. */
   headerTime(now: number): number {
     return now > this.#latest && this.holds(now) ? now : this.#latest;

@@ -1,15 +1,11 @@
 /** From a state that ended to its flow records: one for each direction that had traffic. */
 import { FlowRecord } from '../protocol/flow-record.js';
 import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
-import { TCP } from '../protocol/pf-terms.js';
+import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, hasCounts, hasPackets } from '../protocol/volume.js';
 import type { StateFilter } from './filter.js';
 import type { Stats } from './stats.js';
-
-/** TCPS_* of pf's peers: from CLOSING to TIME_WAIT an end has sent its FIN, or a reset was seen. */
-const CLOSING = 7;
-const TIME_WAIT = 10;
 
 export class FlowMapper {
   /** The state at hand: its owner fills in everything but direction and counters, and then calls `ended` or `lives`. */

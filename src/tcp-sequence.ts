@@ -3,6 +3,7 @@
  * each; its advance is the payload sent, with SYN and FIN taken off. Exact as long as no more than 2^32 octets pass
  * between two updates that are told.
  */
+import { CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_SENT } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import {
@@ -16,12 +17,6 @@ import {
   type StateRows,
   SYN_TO_COME,
 } from './state-slab.js';
-
-/** TCPS_* of pf's peers. 10 is TIME_WAIT, where a reset leads without a FIN; 11 and 12 are pf's own, for synproxy. */
-const SYN_SENT = 2;
-const ESTABLISHED = 4;
-const CLOSING = 7;
-const FIN_WAIT_2 = 9;
 
 /** A sequence number that is up to 2^27 behind is an old message, not an advance of nearly 2^32. */
 const OLD_NEWS = 2 ** 32 - 2 ** 27;
@@ -72,6 +67,7 @@ function advance(
     taken |= SYN_TO_COME << end;
     octets--;
   }
+  // Beyond FIN_WAIT_2 is TIME_WAIT, where a reset leads without a FIN.
   const hasSentFin = peerState >= CLOSING && peerState <= FIN_WAIT_2;
   if (octets > 0 && hasSentFin && (flags & (FIN_TO_COME << end)) !== 0) {
     taken |= FIN_TO_COME << end;

@@ -1,0 +1,161 @@
+/**
+ * What NetFlow v9 and IPFIX tell of a flow, as words in network byte order: gathered once, and copied into each of its
+ * records in the order of the record's template.
+ */
+import { networkWord, swapHalves } from './byte-order.js';
+import { type FlowRecord, familyAt, portsAt, protocolAt } from './flow-record.js';
+import { TCPSEQ } from './flow-terms.js';
+import {
+  BIFLOW_DESCRIPTION,
+  BIFLOW_FLAGS,
+  CLASS,
+  DESCRIPTION,
+  DESTINATION,
+  DESTINATION6,
+  EGRESS,
+  END,
+  EVENT,
+  EVENT_TIME,
+  INGRESS,
+  OCTETS,
+  PAYLOAD,
+  PORTS,
+  POST_DESTINATION,
+  POST_DESTINATION6,
+  POST_PORTS,
+  POST_SOURCE,
+  POST_SOURCE6,
+  REPLY_DESCRIPTION,
+  REPLY_PORTS,
+  REPLY_POST_PORTS,
+  SOURCE,
+  SOURCE6,
+  START,
+  STATE_ID,
+  UPTIMES,
+  WORDS,
+} from './flow-word.js';
+import { INBOUND, TRANSLATED_SOURCE } from './pf-terms.js';
+import type { StateView } from './pfsync-state.js';
+import { tcpControlBits } from './tcp-control-bits.js';
+import type { UptimeClock } from './uptime.js';
+import { DIRECTION } from './volume.js';
+
+/** biflowDirection (239): the forward direction is the initiator's. */
+const FROM_INITIATOR = 1;
+
+/** Reused: the words of what was gathered last. */
+export class GatheredFlow {
+  readonly words = new Int32Array(WORDS);
+  /** The same memory. */
+  readonly octets = new Uint8Array(this.words.buffer);
+  /** tcpControlBits of both directions; 0: none is known. */
+  flags = 0;
+  replyFlags = 0;
+  /** Type of the ICMP message that opened the state, where it belongs to the addresses that are told; else -1. */
+  icmpType = -1;
+
+  /**
+   * Takes up a flow. `source` is the end that a forward record shows as its source. Words that the flow has no value for
+   * keep what they had: its template must not ask for them.
+   */
+  gather(flow: FlowRecord, source: number, isTranslationTold: boolean): void {
+    const { words } = this;
+    const { state } = flow;
+    const family = familyAt(state, source);
+    if (family === 4) copyAddresses(words, SOURCE, DESTINATION, 1, state, source);
+    else copyAddresses(words, SOURCE6, DESTINATION6, 4, state, source);
+    const ports = networkWord(portsAt(state, source));
+    words[PORTS] = ports;
+    words[REPLY_PORTS] = swapHalves(ports);
+    this.#describe(flow, source, family);
+    words[STATE_ID] = networkWord(state.idHigh);
+    words[STATE_ID + 1] = networkWord(state.idLow);
+    setInteger(words, START, flow.start);
+    setInteger(words, END, flow.end);
+    const { volume } = flow;
+    for (let word = 0; word < 2 * DIRECTION; word++) words[OCTETS + word] = networkWord(volume[word]!);
+    if (flow.counters === TCPSEQ) {
+      setInteger(words, PAYLOAD, flow.initiatorOctets);
+      setInteger(words, PAYLOAD + 2, flow.responderOctets);
+    }
+    if (isTranslationTold) this.#translation(state);
+  }
+
+  /** Takes up the kind and the time of an event of the flow. */
+  gatherEvent(flow: FlowRecord, source: number): void {
+    const { words } = this;
+    this.gather(flow, source, true);
+    setInteger(words, EVENT_TIME, flow.end);
+    words[EVENT] = networkWord((flow.natEvent << 24) | (protocolAt(flow.state, source) << 16));
+  }
+
+  /** Takes up the times of the flow as uptimes of the message that it will stand in. */
+  setUptimes(flow: FlowRecord, clock: UptimeClock): void {
+    clock.set(flow);
+    if (clock.isClipped) clock.clipped++;
+    this.words[UPTIMES] = networkWord(clock.first);
+    this.words[UPTIMES + 1] = networkWord(clock.last);
+  }
+
+  #describe(flow: FlowRecord, source: number, family: number): void {
+    const { words } = this;
+    const { state, endReason } = flow;
+    const { index } = flow.interface;
+    const isInbound = state.direction === INBOUND;
+    const atInterface = networkWord(index);
+    words[INGRESS] = isInbound ? atInterface : 0;
+    words[EGRESS] = isInbound ? 0 : atInterface;
+    const protocol = protocolAt(state, source);
+    const flags = tcpControlBits(flow, 0);
+    const replyFlags = tcpControlBits(flow, 1);
+    const type = family === state.family ? flow.icmpType : -1;
+    const common = (protocol << 24) | (endReason << 8);
+    const direction = isInbound ? 0 : 1;
+    const fourth = type >= 0 ? type : flags;
+    words[DESCRIPTION] = networkWord(common | (direction << 16) | fourth);
+    words[REPLY_DESCRIPTION] = networkWord(common | ((direction ^ 1) << 16) | replyFlags);
+    words[BIFLOW_DESCRIPTION] = networkWord(common | (direction << 16) | FROM_INITIATOR);
+    words[BIFLOW_FLAGS] = networkWord((fourth << 24) | (replyFlags << 16));
+    words[CLASS] = networkWord(protocol << 16);
+    this.flags = flags;
+    this.replyFlags = replyFlags;
+    this.icmpType = type;
+  }
+
+  #translation(state: StateView): void {
+    const { words } = this;
+    if (state.translatedFamily === 4)
+      copyAddresses(words, POST_SOURCE, POST_DESTINATION, 1, state, TRANSLATED_SOURCE);
+    else copyAddresses(words, POST_SOURCE6, POST_DESTINATION6, 4, state, TRANSLATED_SOURCE);
+    const ports = networkWord(portsAt(state, TRANSLATED_SOURCE));
+    words[POST_PORTS] = ports;
+    words[REPLY_POST_PORTS] = swapHalves(ports);
+  }
+}
+
+function copyAddresses(
+  to: Int32Array,
+  sourceWord: number,
+  destinationWord: number,
+  count: number,
+  state: StateView,
+  source: number,
+): void {
+  const { view } = state;
+  const sourceAt = state.addressAt(source);
+  const destinationAt = state.addressAt(source ^ 1);
+  for (let word = 0; word < count; word++) {
+    to[sourceWord + word] = networkWord(view.getInt32(sourceAt + 4 * word));
+    to[destinationWord + word] = networkWord(view.getInt32(destinationAt + 4 * word));
+  }
+}
+
+/** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */
+function setInteger(to: Int32Array, at: number, value: number): void {
+  let whole = value;
+  if (whole < 0) whole = 0;
+  to[at] = networkWord((whole / 2 ** 32) | 0);
+  // Its lower 32 bits: that is how a number becomes an integer here.
+  to[at + 1] = networkWord(whole | 0);
+}
