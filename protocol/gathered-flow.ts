@@ -47,8 +47,6 @@ const FROM_INITIATOR = 1;
 /** Reused: the words of what was gathered last. */
 export class GatheredFlow {
   readonly words = new Int32Array(WORDS);
-  /** The same memory. */
-  readonly octets = new Uint8Array(this.words.buffer);
   /** tcpControlBits of both directions; 0: none is known. */
   flags = 0;
   replyFlags = 0;

@@ -68,18 +68,15 @@ export class Template {
   }
 }
 
-/** Copies words of a gathered flow to `at`, a number of words. */
-type Copy = (to: Int32Array, at: number, flow: Int32Array) => void;
+/** Writes the record of a flow, of which it is handed the words, at an offset of a message. */
+type Write = (message: MessageRoom, at: number, flow: Int32Array) => void;
 
 /** The records of a flow: which of its words they are, in which order. */
 export class FlowTemplate extends Template {
   /** Octets of a record. */
   readonly recordLength: number;
-  readonly #isWhole: boolean;
-  readonly #words: readonly number[];
-  readonly #replyWords: readonly number[];
-  readonly #copy: Copy;
-  readonly #copyReply: Copy;
+  readonly #write: Write;
+  readonly #writeReply: Write;
 
   constructor(id: number, parts: readonly Part[]) {
     super(
@@ -87,26 +84,20 @@ export class FlowTemplate extends Template {
       parts.flatMap(({ fields }) => fields),
     );
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
-    this.#isWhole = this.recordLength % 4 === 0;
-    this.#words = parts.flatMap(({ words }) => words);
-    this.#replyWords = parts.flatMap(({ replyWords }) => replyWords);
-    this.#copy = copyOf(this.#words);
-    this.#copyReply = copyOf(this.#replyWords);
+    this.#write = writerOf(
+      parts.flatMap(({ words }) => words),
+      this.recordLength,
+    );
+    this.#writeReply = writerOf(
+      parts.flatMap(({ replyWords }) => replyWords),
+      this.recordLength,
+    );
   }
 
   /** Writes the forward record (0) or the reply record (1) at `at`. */
-  write({ view, words: to }: MessageRoom, at: number, flow: GatheredFlow, reply: 0 | 1): void {
-    // Where all records of a set are whole words, each begins at one.
-    if (!this.#isWhole) this.#writeOctets(view, at, flow, reply === 0 ? this.#words : this.#replyWords);
-    else if (reply === 0) this.#copy(to, at >> 2, flow.words);
-    else this.#copyReply(to, at >> 2, flow.words);
-  }
-
-  #writeOctets(to: DataView, at: number, { octets, words: from }: GatheredFlow, words: readonly number[]) {
-    const whole = this.recordLength >> 2;
-    for (let i = 0; i < whole; i++) to.setInt32(at + 4 * i, from[words[i]!]!, MACHINE_ORDER);
-    for (let i = 4 * whole; i < this.recordLength; i++)
-      to.setUint8(at + i, octets[4 * words[whole]! + (i & 3)]!);
+  write(message: MessageRoom, at: number, flow: GatheredFlow, reply: 0 | 1): void {
+    if (reply === 0) this.#write(message, at, flow.words);
+    else this.#writeReply(message, at, flow.words);
   }
 }
 
@@ -114,9 +105,29 @@ export class FlowTemplate extends Template {
  * A function of one assignment for each word. A loop over `words` takes 36 instructions for each, as V8 looks at all three
  * arrays anew, and this one 12 with its call.
  */
-function copyOf(words: readonly number[]): Copy {
-  const assignments = words.map((word, i) => `to[at + ${i}] = flow[${word}];`);
-  return new Function('to', 'at', 'flow', assignments.join('')) as Copy;
+function writerOf(words: readonly number[], length: number): Write {
+  // Where all records of a set are whole words, each begins at one.
+  const lines = length % 4 === 0 ? wordAssignments(words) : octetAssignments(words, length);
+  return new Function('message', 'at', 'flow', lines.join('\n')) as Write;
+}
+
+function wordAssignments(words: readonly number[]): string[] {
+  return [
+    'const to = message.words, first = at >> 2;',
+    ...words.map((word, i) => `to[first + ${i}] = flow[${word}];`),
+  ];
+}
+
+function octetAssignments(words: readonly number[], length: number): string[] {
+  const whole = words.slice(0, length >> 2);
+  const rest = Array.from({ length: length % 4 }, (_, octet) => (MACHINE_ORDER ? 8 * octet : 24 - 8 * octet));
+  return [
+    'const to = message.view;',
+    ...whole.map((word, i) => `to.setInt32(at + ${4 * i}, flow[${word}], ${MACHINE_ORDER});`),
+    ...rest.map(
+      (shift, i) => `to.setUint8(at + ${4 * whole.length + i}, flow[${words.at(-1)}] >> ${shift});`,
+    ),
+  ];
 }
 
 /** Chooses the template of a record. */
