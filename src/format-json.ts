@@ -1,9 +1,10 @@
 /** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
 import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
-import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import { EXACT, LACK_OF_RESOURCES, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import { hasPorts, type StateView } from '../protocol/pfsync-state.js';
-import { type AsciiWriter, type Piece, piece } from './ascii-writer.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW } from '../protocol/volume.js';
+import { type AsciiWriter, loosePiece, type Piece, piece } from './ascii-writer.js';
 import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
 
 /** The keys of one pair of ends, up to the values. */
@@ -41,15 +42,19 @@ const OCTETS = piece(',"octetDeltaCount":');
 const PACKETS = piece(',"packetDeltaCount":');
 const INITIATOR_OCTETS = piece(',"initiatorOctets":');
 const RESPONDER_OCTETS = piece(',"responderOctets":');
-const FLOW_DIRECTION = piece(',"flowDirection":');
-const END_REASON = piece(',"flowEndReason":');
-const STATE_ID = piece(',"pf":{"stateId":"');
+const INTERFACE_NAME = piece(',"interfaceName":"');
 const CREATOR_ID = piece('","creatorId":"');
 const INBOUND_RULE = piece('","direction":"in","rule":');
 const OUTBOUND_RULE = piece('","direction":"out","rule":');
 const COUNTERS_AGE = piece(',"countersAge":');
 const LINE_END = piece('}}\n');
-const ADDRESS_END = piece('"');
+const QUOTE = piece('"');
+/** By flowDirection. */
+const FLOW_DIRECTIONS = [piece(',"flowDirection":0'), piece(',"flowDirection":1')] as const;
+/** By flowEndReason. */
+const END_REASONS = Array.from({ length: LACK_OF_RESOURCES + 1 }, (_, reason) =>
+  piece(`,"flowEndReason":${reason},"pf":{"stateId":"`),
+);
 /** By provenance and direction. */
 const ENDINGS = PROVENANCE.map((counters) => [
   piece(`,"counters":"${counters}","reply":false`),
@@ -59,7 +64,7 @@ const ENDINGS = PROVENANCE.map((counters) => [
 /** `nat` undefined or `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
 export function jsonFormat(nat: NatView | undefined): FlowFormat {
   const view = nat ?? 'original';
-  const interfaceOf = rememberNames((name) => piece(interfaceMember(name)));
+  const nameOf = rememberNames((name) => loosePiece(escapeText(name).replaceAll('"', '\\"')));
 
   function write(flow: FlowRecord, out: AsciiWriter): void {
     const { reply, state } = flow;
@@ -72,15 +77,17 @@ export function jsonFormat(nat: NatView | undefined): FlowFormat {
     out.piece(PROTOCOL);
     out.integer(protocolAt(state, source));
     writeCounters(out, flow);
-    out.piece(FLOW_DIRECTION);
-    out.integer(flow.flowDirection);
+    out.piece(FLOW_DIRECTIONS[flow.flowDirection]);
     if (view === 'original' && state.isTranslated) {
       writeEnds(out, state, TRANSLATED_SOURCE ^ reply, POST_NAT_KEYS);
     }
-    out.piece(interfaceOf(flow.interface.name));
-    out.piece(END_REASON);
-    out.integer(flow.endReason);
-    out.piece(STATE_ID);
+    const { name } = flow.interface;
+    if (name !== '') {
+      out.piece(INTERFACE_NAME);
+      out.piece(nameOf(name));
+      out.piece(QUOTE);
+    }
+    out.piece(END_REASONS[flow.endReason]!);
     out.hexWord(state.idHigh);
     out.hexWord(state.idLow);
     out.piece(CREATOR_ID);
@@ -106,7 +113,7 @@ function writeEnds(out: AsciiWriter, state: StateView, source: number, keys: End
   out.piece(family === 4 ? keys.destination4 : keys.destination6);
   out.address(state.view, state.addressAt(destination), family);
   if (!hasPorts(protocolAt(state, source))) {
-    out.piece(ADDRESS_END);
+    out.piece(QUOTE);
     return;
   }
   out.piece(keys.sourcePort);
@@ -118,17 +125,15 @@ function writeEnds(out: AsciiWriter, state: StateView, source: number, keys: End
 function writeCounters(out: AsciiWriter, flow: FlowRecord): void {
   if (flow.counters === EXACT || flow.counters === PARTIAL) {
     out.piece(OCTETS);
-    out.decimal(flow.octetsHigh, flow.octetsLow);
+    const { volume } = flow;
+    const at = DIRECTION * flow.reply;
+    out.decimal(volume[at + OCTETS_HIGH]!, volume[at + OCTETS_LOW]!);
     out.piece(PACKETS);
-    out.decimal(flow.packetsHigh, flow.packetsLow);
+    out.decimal(volume[at + PACKETS_HIGH]!, volume[at + PACKETS_LOW]!);
   } else if (flow.counters === TCPSEQ) {
     out.piece(INITIATOR_OCTETS);
     out.text(`${flow.initiatorOctets}`);
     out.piece(RESPONDER_OCTETS);
     out.text(`${flow.responderOctets}`);
   }
-}
-
-function interfaceMember(name: string): string {
-  return name === '' ? '' : `,"interfaceName":"${escapeText(name).replaceAll('"', '\\"')}"`;
 }
