@@ -27,9 +27,6 @@ export interface ExporterOptions {
 
 const WORD = 2 ** 32;
 
-/** What the format could not hold is looked after once in so many records, and at the end: a mask. */
-const LOSS_CHECK = 1023;
-
 export class Exporter implements Outlet {
   readonly #options: ExporterOptions;
   readonly #encoder: FlowEncoder;
@@ -117,7 +114,8 @@ export class Exporter implements Outlet {
 
   #encode(flow: FlowRecord): void {
     if (this.#encoder.add(flow) === 0) this.#unsupported += flow.records;
-    if ((++this.#encoded & LOSS_CHECK) === 0) this.#tellLosses();
+    // What the format could not hold is looked after now and then, and at the end.
+    if ((++this.#encoded & 1023) === 0) this.#tellLosses();
   }
 
   /** One record for each direction that sent payload, and the forward one in any case. */

@@ -3,11 +3,11 @@
  * A bucket holds the hash beside the slot, so that only rows with the right hash are looked at: with a million states a
  * row is a cache miss.
  */
+
+import { CREATOR, EMPTY, ID_HIGH, ID_LOW, NO_SLOT } from './state-row.js';
 import type { StateRows } from './state-slab.js';
-import { CREATOR, ID_HIGH, ID_LOW, NO_SLOT } from './state-slab.js';
 
 const SMALLEST = 1024;
-const EMPTY = 0;
 
 export class StateIndex {
   readonly #rows: StateRows;

@@ -14,71 +14,36 @@ import {
   PACKETS_LOW,
   type Volume,
 } from '../protocol/volume.js';
-
-const ROWS = 8192;
-const ROW_SHIFT = 13;
-const ROW_MASK = ROWS - 1;
-export const NO_SLOT = -1;
-
-/** Words of a hot row. */
-export const ID_HIGH = 0;
-export const ID_LOW = 1;
-export const CREATOR = 2;
-/** Neighbours in the list of states, ordered by when they were last heard of. */
-export const NEWER = 3;
-export const OLDER = 4;
-/** Seconds since the epoch when the state was last heard of. */
-export const HEARD = 5;
-export const SOURCE_SEQLO = 6;
-export const DESTINATION_SEQLO = 7;
-export const FLAGS = 8;
-/** States of the two peers, the source's in the low octet; in a free row the link to the next free one of its slab. */
-export const PEERS = 9;
-const NEXT_FREE = PEERS;
-/** 64-bit floats, as indexes of a Float64Array over the same row: milliseconds, and octets of TCP payload. */
-export const TRAFFIC = 5;
-export const SOURCE_ADVANCE = 6;
-export const DESTINATION_ADVANCE = 7;
-/** As many octets as a cache line. */
-const HOT_WORDS = 16;
-const HOT_FLOATS = HOT_WORDS / 2;
-
-/** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
-export const SEQUENCE_SEEN = 1;
-export const SYN_TO_COME = 1 << 2;
-export const FIN_TO_COME = 1 << 4;
-/** The counters came from a full update or from pfctl: an insert's are told too early to be of use. */
-export const COUNTERS_USEFUL = 1 << 6;
-/** Earlier records have told a part of the volume. */
-export const REPORTED = 1 << 7;
-/** The record's original destination port is the type of the ICMP message that opened the state. */
-export const ICMP_TYPE = 1 << 8;
-export const IS_TCP = 1 << 9;
-
-/** Offsets of a record. */
-const RECORD_CREATOR = 8;
-const RECORD_RULE = 12;
-export const RECORD_INTERFACE = 16;
-const RECORD_PACKETS = 20;
-const RECORD_OCTETS = 36;
-const RECORD_FAMILY = 52;
-const RECORD_TRANSLATED_FAMILY = 53;
-const RECORD_PROTOCOL = 54;
-const RECORD_TRANSLATED_PROTOCOL = 55;
-const RECORD_DIRECTION = 56;
-const RECORD_TIMEOUT = 57;
-const RECORD_SOURCE_STATE = 58;
-const RECORD_DESTINATION_STATE = 59;
-/** Milliseconds since the epoch (64-bit float) when the counters were told. */
-export const RECORD_COUNTED = 60;
-const RECORD_ADDRESSES = 68;
-const RECORD_PORTS = RECORD_ADDRESSES + 4 * 16;
-/** What earlier records of a long flow have already told: packets and octets as above, and when. */
-const RECORD_REPORTED = RECORD_PORTS + 4 * 2;
-export const RECORD_REPORTED_AT = RECORD_REPORTED + 32;
-/** Milliseconds since the epoch (64-bit float) of the earliest start that was told. */
-export const RECORD_START = RECORD_REPORTED_AT + 8;
-const RECORD_LENGTH = RECORD_START + 8;
+import {
+  CREATOR,
+  HOT_FLOATS,
+  HOT_WORDS,
+  ID_HIGH,
+  ID_LOW,
+  NEXT_FREE,
+  PEERS,
+  RECORD_ADDRESSES,
+  RECORD_COUNTED,
+  RECORD_CREATOR,
+  RECORD_DESTINATION_STATE,
+  RECORD_DIRECTION,
+  RECORD_FAMILY,
+  RECORD_INTERFACE,
+  RECORD_LENGTH,
+  RECORD_OCTETS,
+  RECORD_PACKETS,
+  RECORD_PORTS,
+  RECORD_PROTOCOL,
+  RECORD_REPORTED,
+  RECORD_RULE,
+  RECORD_SOURCE_STATE,
+  RECORD_TIMEOUT,
+  RECORD_TRANSLATED_FAMILY,
+  RECORD_TRANSLATED_PROTOCOL,
+  ROW_MASK,
+  ROW_SHIFT,
+  ROWS,
+} from './state-row.js';
 
 const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
 

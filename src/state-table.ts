@@ -28,12 +28,12 @@ import {
   REPORTED,
   SEQUENCE_SEEN,
   SOURCE_ADVANCE,
-  StateRows,
   TRAFFIC,
-} from './state-slab.js';
+} from './state-row.js';
+import { StateRows } from './state-slab.js';
 import { followSequence } from './tcp-sequence.js';
 
-export { NO_SLOT } from './state-slab.js';
+export { NO_SLOT } from './state-row.js';
 
 export class StateTable {
   readonly #rows = new StateRows();

@@ -5,9 +5,6 @@ import type { RecordKind } from '../protocol/pfsync-action.js';
 import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { HalfDetector } from './halves.js';
 
-/** Below 2^53, with room for two words more. */
-const ALMOST_INEXACT = 2 ** 52;
-
 /** Counts under names that are few and known to the program, for what is rare. */
 export class Tally {
   readonly #counts = new Map<string, number>();
@@ -43,7 +40,8 @@ export class ExactSum {
     const low = high + 1;
     this.#high += (volume[high]! >>> 0) + (volume[DIRECTION + high]! >>> 0);
     this.#low += (volume[low]! >>> 0) + (volume[DIRECTION + low]! >>> 0);
-    if (this.#low >= ALMOST_INEXACT || this.#high >= ALMOST_INEXACT) this.#carry();
+    // While both are exact, below 2^53, with room for two words more.
+    if (this.#low + this.#high >= 2 ** 52) this.#carry();
   }
 
   get value(): bigint {

@@ -14,9 +14,9 @@ import {
   SEQUENCE_SEEN,
   SOURCE_ADVANCE,
   SOURCE_SEQLO,
-  type StateRows,
   SYN_TO_COME,
-} from './state-slab.js';
+} from './state-row.js';
+import type { StateRows } from './state-slab.js';
 
 /** A sequence number that is up to 2^27 behind is an old message, not an advance of nearly 2^32. */
 const OLD_NEWS = 2 ** 32 - 2 ** 27;
