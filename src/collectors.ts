@@ -1,5 +1,4 @@
 /** Opens an exporter for each collector that was asked for. */
-import { statSync } from 'node:fs';
 import type { ExportCounts } from '../protocol/export-statistics.js';
 import type { NatView } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
@@ -7,6 +6,7 @@ import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
+import { isLarge } from './capture-size.js';
 import { Distribution } from './distribution.js';
 import { exportCounts } from './export-counts.js';
 import { Exporter } from './exporter.js';
@@ -18,9 +18,6 @@ import { paceOf } from './pace.js';
 import type { Stats } from './stats.js';
 import type { Transport } from './transport.js';
 import { openUdp } from './transport-udp.js';
-
-/** Octets. */
-const LARGE_CAPTURE = 8 << 20;
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -89,11 +86,6 @@ async function openTransport(
   if (protocol === 'tcp') return openTcp(stream);
   const { openTls } = await import('./transport-tls.js');
   return openTls({ ...stream, files: options, serverName: options.tlsName });
-}
-
-/** Whether a capture is worth loading and compiling for. */
-export function isLarge(path: string): boolean {
-  return path !== '-' && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_CAPTURE;
 }
 
 type EncoderChoice = Pick<

@@ -5,7 +5,7 @@ import { csvFormat } from './format-csv.js';
 import { jsonFormat } from './format-json.js';
 import { tableFormat } from './format-table.js';
 import { IpfixFile, type IpfixFileOptions } from './ipfix-file.js';
-import type { Options } from './option-table.js';
+import type { Options, OutputFormat } from './option-table.js';
 import { optionsChoice } from './option-values.js';
 import { OutputFile } from './output-file.js';
 import type { Stats } from './stats.js';
@@ -18,9 +18,13 @@ const STANDARD_OUTPUT = 1;
 export type Output = TextOutput | IpfixFile;
 
 /** `onReaderGone` is called when the reader of a pipe went away. Throws a StartError. */
-export function openOutput(options: Options, onReaderGone: () => void, stats: Stats): Output | undefined {
-  const { format, output, nat } = options;
-  if (format === undefined) return undefined;
+export function openOutput(
+  options: Options,
+  format: OutputFormat,
+  onReaderGone: () => void,
+  stats: Stats,
+): Output {
+  const { output, nat } = options;
   if (format === 'ipfix' && output === '-' && isatty(STANDARD_OUTPUT)) {
     throw new StartError('--format ipfix is no text: give -o FILE or a pipe');
   }

@@ -1,15 +1,13 @@
 /** One run of the program, from its command line to its exit status. What only some runs need is loaded by those. */
 import { readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isLarge, openSinks } from './collectors.js';
+import { isLarge } from './capture-size.js';
 import type { Exporter } from './exporter.js';
-import { FlowLog } from './flow-log.js';
 import type { FlowSink } from './flow-sink.js';
-import { inlineMore } from './inlining.js';
 import type { LiveSources } from './live.js';
 import type { Options } from './option-table.js';
 import { parseOptions, UsageError } from './options.js';
-import { type Output, openOutput } from './outputs.js';
+import type { Output } from './outputs.js';
 import { Pipeline } from './pipeline.js';
 import type { Relay } from './relay.js';
 import { onSignals } from './signals.js';
@@ -89,13 +87,26 @@ class Run {
   async #open(): Promise<Pipeline> {
     const options = this.#options;
     const { log } = this.#surroundings;
-    if (options.reads.length === 0 || options.reads.some(isLarge)) inlineMore();
-    this.#output = openOutput(options, () => this.#stop.abort(), this.#stats);
-    const { sinks: collectors, exporters } = await openSinks(options, log, this.#stats);
-    this.#exporters = exporters;
-    const sinks: FlowSink[] = [...collectors];
-    if (this.#output) sinks.push(this.#output);
-    if (options.debug) sinks.push(new FlowLog(log));
+    if (options.reads.length === 0 || options.reads.some(isLarge)) {
+      const { inlineMore } = await import('./inlining.js');
+      inlineMore();
+    }
+    const sinks: FlowSink[] = [];
+    if (options.format !== undefined) {
+      const { openOutput } = await import('./outputs.js');
+      this.#output = openOutput(options, options.format, () => this.#stop.abort(), this.#stats);
+      sinks.push(this.#output);
+    }
+    if (options.collectors.length > 0) {
+      const { openSinks } = await import('./collectors.js');
+      const collectors = await openSinks(options, log, this.#stats);
+      this.#exporters = collectors.exporters;
+      sinks.unshift(...collectors.sinks);
+    }
+    if (options.debug) {
+      const { FlowLog } = await import('./flow-log.js');
+      sinks.push(new FlowLog(log));
+    }
     let relay: Relay | undefined;
     if (options.relay !== undefined) {
       const { openRelay } = await import('./relay.js');
