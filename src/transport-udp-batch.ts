@@ -16,10 +16,13 @@ import {
   type UdpOptions,
 } from './transport-udp.js';
 
-/** Datagrams that are kept, as far as a megabyte holds them. */
-const MOST_DATAGRAMS = 512;
+/**
+ * Datagrams that are kept, as far as three megabytes hold them. With a quarter of them in one megabyte IPFIX took 3.84 s in
+ * place of 3.53, medians of 5 in turns.
+ */
+const MOST_DATAGRAMS = 2048;
 const FEWEST_DATAGRAMS = 64;
-const MEMORY = 1 << 20;
+const MEMORY = 3 << 20;
 
 /** Datagrams sent together where a pace holds them back: what one message of 64 KiB can hold. */
 const BATCH = 44;
