@@ -3,7 +3,7 @@ import { ipfixOptions, type OptionsChoice } from './export-options.js';
 import type { ExportCounts } from './export-statistics.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
-import { fullProfile, pflowProfile } from './template.js';
+import { fullProfile, pflowProfile } from './profile.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
 
 export type IpfixProfile = 'full' | 'pflow';

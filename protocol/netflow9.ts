@@ -2,7 +2,7 @@
 import { netflow9Options } from './export-options.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 import type { Dialect } from './message-writer.js';
-import { fullProfile } from './template.js';
+import { fullProfile } from './profile.js';
 import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
 
 const NETFLOW9: Dialect = {

@@ -7,7 +7,8 @@ import { GatheredFlow } from './gathered-flow.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pf-terms.js';
-import type { FlowTemplate, Profile } from './template.js';
+import type { Profile } from './profile.js';
+import type { FlowTemplate } from './template.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
