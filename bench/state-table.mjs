@@ -68,12 +68,14 @@ const tracker = new StateTracker(new InterfaceTable(new Map()), mapper, stats, {
 });
 const reader = new PfsyncReader(tracker);
 
+const ends = [...layout.inbound.subarray(0, 4)];
+
 let next = 0;
 function insert() {
   for (let i = 0; i < COUNT; i++, next++) {
     const at = 24 + i * layout.size;
     inserts.setInt32(at + 4, next);
-    for (const end of layout.inbound.subarray(0, 4)) inserts.setInt32(at + end, next);
+    for (let end = 0; end < 4; end++) inserts.setInt32(at + ends[end], next);
   }
   tracker.time += 1;
   reader.read(inserts, 0, inserts.byteLength, inserts.byteLength);
