@@ -69,15 +69,16 @@ async function openTransport(
   options: Options,
   log: Log,
 ): Promise<Transport> {
-  const { protocol, rate = options.rate, source = options.source } = spec;
+  const { family, protocol, rate = options.rate, source = options.source } = spec;
   const isConversion = options.reads.length > 0;
   const common = { endpoint: spec, source, log, name };
   if (protocol === 'udp') {
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
     const udp = { ...common, maxMessage: options.maxMessage, pace };
-    if (!isConversion) return openUdp({ ...udp, follows: 'name' });
-    if (!options.reads.some(isLarge)) return openUdp(udp);
+    // A name is followed for as long as the program runs.
+    if (!isConversion && family === 0) return openUdp({ ...udp, follows: 'name' });
+    if (isConversion && !options.reads.some(isLarge)) return openUdp(udp);
     const { openUdpBatch } = await import('./transport-udp-batch.js');
     return openUdpBatch(udp);
   }

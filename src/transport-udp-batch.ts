@@ -1,6 +1,6 @@
 /**
- * UDP to one collector as fast as Linux takes it, for conversions: datagrams leave in batches, one system call for many.
- * Where that cannot be done, `transport-udp` serves.
+ * UDP to one address as fast as Linux takes it, for large captures and live: datagrams leave in batches, one system call for
+ * many. Where that cannot be done, `transport-udp` serves.
  */
 import { getSystemErrorMap } from 'node:util';
 import { type DatagramBatch, openBatch } from './datagram-batch.js';
