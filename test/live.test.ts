@@ -246,10 +246,10 @@ describe('live sources', function () {
     };
     const live = capture(within, 'pfsync0', consumer as unknown as Pipeline);
     await live.start();
-    // More than the 16 MiB of the kernel's buffer and what lies in the pipe hold.
+    // More than the 64 MiB of the kernel's buffer and what lies in the pipe hold.
     const large = new Uint8Array(1400).fill(3);
-    const count = 20_000;
-    await injector.feed([large], count, 20_000, folder);
+    const count = 70_000;
+    await injector.feed([large], count, 35_000, folder);
     await sleep(300);
     isCongested = false;
     release();
