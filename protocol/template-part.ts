@@ -90,14 +90,14 @@ export function description(fourth: Fourth): Part {
   return part(fields, [DESCRIPTION], [REPLY_DESCRIPTION]);
 }
 
-/** The flags of both directions in one record. Of two paddings in a record some collectors read the second as the first. */
+/** The flags of both directions in one record, which has padding once at most: some collectors keep one element of a kind. */
 export function biflowFlags(flags: Flags | undefined, hasReverse: boolean): Part {
   const fields: Field[] = [];
   if (flags !== undefined) fields.push(ELEMENTS[flags]);
   if (hasReverse)
     fields.push(...(flags === undefined ? [paddingOctets(1)] : []), ELEMENTS.reverseTcpControlBits);
   if (flags !== undefined) fields.push(paddingOctets(4 - fields.length));
-  return part(fields, [BIFLOW_FLAGS]);
+  return part(fields, fields.length === 0 ? [] : [BIFLOW_FLAGS]);
 }
 
 export const FLOW_ID = part([ELEMENTS.flowId], [STATE_ID, STATE_ID + 1]);
