@@ -75,10 +75,11 @@ async function openTransport(
   if (protocol === 'udp') {
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
-    const udp = { ...common, maxMessage: options.maxMessage, pace };
-    // A name is followed for as long as the program runs.
-    if (!isConversion && family === 0) return openUdp({ ...udp, follows: 'name' });
-    if (isConversion && !options.reads.some(isLarge)) return openUdp(udp);
+    const follows = isConversion ? 'address' : 'name';
+    const udp = { ...common, maxMessage: options.maxMessage, pace, follows } as const;
+    // A batch has one address for as long as the program runs.
+    const isName = family === 0;
+    if (isConversion ? !options.reads.some(isLarge) : isName) return openUdp(udp);
     const { openUdpBatch } = await import('./transport-udp-batch.js');
     return openUdpBatch(udp);
   }

@@ -314,13 +314,14 @@ export class Refusals {
   }
 }
 
-/** Runs an operation of a socket that ends in `done` or in an `error` event. */
-function once(socket: Socket, start: (done: () => void) => void): Promise<void> {
+/** Runs an operation of a socket that ends in `done`, which connect hands its error to, or in an `error` event. */
+function once(socket: Socket, start: (done: (error?: Error) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
-    start(() => {
+    start((error) => {
       socket.off('error', reject);
-      resolve();
+      if (error instanceof Error) reject(error);
+      else resolve();
     });
   });
 }

@@ -118,6 +118,30 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     });
   }
 
+  it('gives way to a transport that goes on trying, where the address cannot be reached at the start', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const received = collect(collector);
+    const options = optionsFor(collector);
+    // Without SO_BROADCAST the system refuses to connect to it.
+    const endpoint = { ...options.endpoint, host: '255.255.255.255' };
+    const resolve = async () => ({ address: '127.0.0.1', family: 4 });
+    const transport = await openUdpBatch({
+      ...options,
+      endpoint,
+      resolve,
+      follows: 'name',
+      lookUpAfterError: 0,
+    });
+    for (let n = 0; n < 50 && received.length === 0; n++) {
+      fill(transport, n, 100);
+      await setTimeout(5);
+    }
+    await transport.close();
+    collector.close();
+    expect(received.length).to.be.above(0);
+    expect(transport.lost.messages).to.be.above(0);
+  });
+
   it('counts what is longer than the protocol allows as lost, and sends the rest', async () => {
     const collector = await listen(4, '127.0.0.1');
     const received = collect(collector);

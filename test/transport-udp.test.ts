@@ -99,6 +99,17 @@ describe('UDP transport', () => {
     expect(transport.sent.records).to.equal(0);
   });
 
+  it('counts what is for an address that the system does not connect to', async () => {
+    // Without SO_BROADCAST.
+    const endpoint = { host: '255.255.255.255', family: 4, port: 2055 } as const;
+    const transport = await openUdp(optionsFor(2055, { endpoint }));
+    expect(transport.isDown).to.equal(true);
+    transport.send(100, 7);
+    await transport.close();
+    expect(transport.lost.records).to.equal(7);
+    expect(transport.sent.records).to.equal(0);
+  });
+
   it('goes where the name leads when it leads elsewhere', async () => {
     const here = await UdpCollector.listen('127.0.0.1');
     let looked = 0;
