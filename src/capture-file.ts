@@ -59,8 +59,8 @@ const STANDARD_INPUT = 0;
 /** Octets asked for in one read. */
 const READ_STEP = 1 << 20;
 
-/** Milliseconds between two turns of the event loop, in which timers, signals and sockets have their say. */
-const TURN = 20;
+/** Octets between two turns of the event loop, in which timers, signals and sockets have their say. */
+const TURN = 1 << 22;
 
 /** `path` may be `-` for standard input. Throws CaptureOpenError. */
 export async function readCapture(
@@ -99,7 +99,7 @@ class CaptureReading {
   readonly #window = new CaptureWindow(LONGEST_RECORD + READ_STEP);
   #source: RewindableSource | DecompressedSource;
   #octets = 0;
-  #nextTurn = 0;
+  #nextTurn = TURN;
   /** Why the input could not be read to its end. */
   #failure: Error | undefined;
 
@@ -178,10 +178,10 @@ class CaptureReading {
         const filled = this.#fill();
         if (!(typeof filled === 'boolean' ? filled : await filled)) return;
       }
-      if (performance.now() < this.#nextTurn) continue;
+      if (this.#octets < this.#nextTurn) continue;
+      this.#nextTurn = this.#octets + TURN;
       this.#progress();
       await setImmediate();
-      this.#nextTurn = performance.now() + TURN;
     }
   }
 
