@@ -80,14 +80,6 @@ export class FlowRecord {
   get flowDirection(): 0 | 1 {
     return (this.state.direction === INBOUND) === (this.reply === 0) ? 0 : 1;
   }
-
-  get ingressInterface(): number {
-    return this.flowDirection === 0 ? this.interface.index : 0;
-  }
-
-  get egressInterface(): number {
-    return this.flowDirection === 1 ? this.interface.index : 0;
-  }
 }
 
 /** Calls `write` for each record of the flow, the forward one first, with `flow.reply` set. */

@@ -3,7 +3,7 @@
  * imports: of such a one the build puts constants in place.
  */
 
-/** Addresses of IPv4, as the forward record shows them. */
+/** Both ends on one side of the NAT: addresses of IPv4, as the forward record shows them. */
 export const SOURCE = 0;
 export const DESTINATION = 1;
 /** Four words each. */
@@ -30,7 +30,7 @@ export const REPLY_OCTETS = 28;
 export const REPLY_PACKETS = 30;
 /** Of the initiator and of the responder. */
 export const PAYLOAD = 32;
-/** Behind the translation, as above. */
+/** The ends behind the translation, in the same order as those above. */
 export const POST_SOURCE = 36;
 export const POST_DESTINATION = 37;
 export const POST_SOURCE6 = 38;

@@ -20,14 +20,9 @@ import {
   OCTETS,
   PAYLOAD,
   PORTS,
-  POST_DESTINATION,
-  POST_DESTINATION6,
-  POST_PORTS,
   POST_SOURCE,
-  POST_SOURCE6,
   REPLY_DESCRIPTION,
   REPLY_PORTS,
-  REPLY_POST_PORTS,
   SOURCE,
   SOURCE6,
   START,
@@ -60,13 +55,9 @@ export class GatheredFlow {
   gather(flow: FlowRecord, source: number, isTranslationTold: boolean): void {
     const { words } = this;
     const { state } = flow;
-    const family = familyAt(state, source);
-    if (family === 4) copyAddresses(words, SOURCE, DESTINATION, 1, state, source);
-    else copyAddresses(words, SOURCE6, DESTINATION6, 4, state, source);
-    const ports = networkWord(portsAt(state, source));
-    words[PORTS] = ports;
-    words[REPLY_PORTS] = swapHalves(ports);
-    this.#describe(flow, source, family);
+    gatherEnds(words, 0, state, source);
+    if (isTranslationTold) gatherEnds(words, POST_SOURCE - SOURCE, state, TRANSLATED_SOURCE);
+    this.#describe(flow, source);
     words[STATE_ID] = networkWord(state.idHigh);
     words[STATE_ID + 1] = networkWord(state.idLow);
     setInteger(words, START, flow.start);
@@ -77,7 +68,6 @@ export class GatheredFlow {
       setInteger(words, PAYLOAD, flow.initiatorOctets);
       setInteger(words, PAYLOAD + 2, flow.responderOctets);
     }
-    if (isTranslationTold) this.#translation(state);
   }
 
   /** Takes up the kind and the time of an event of the flow. */
@@ -96,7 +86,7 @@ export class GatheredFlow {
     this.words[UPTIMES + 1] = networkWord(clock.last);
   }
 
-  #describe(flow: FlowRecord, source: number, family: number): void {
+  #describe(flow: FlowRecord, source: number): void {
     const { words } = this;
     const { state, endReason } = flow;
     const { index } = flow.interface;
@@ -107,7 +97,7 @@ export class GatheredFlow {
     const protocol = protocolAt(state, source);
     const flags = tcpControlBits(flow, 0);
     const replyFlags = tcpControlBits(flow, 1);
-    const type = family === state.family ? flow.icmpType : -1;
+    const type = familyAt(state, source) === state.family ? flow.icmpType : -1;
     const common = (protocol << 24) | (endReason << 8);
     const direction = isInbound ? 0 : 1;
     const fourth = type >= 0 ? type : flags;
@@ -120,16 +110,16 @@ export class GatheredFlow {
     this.replyFlags = replyFlags;
     this.icmpType = type;
   }
+}
 
-  #translation(state: StateView): void {
-    const { words } = this;
-    if (state.translatedFamily === 4)
-      copyAddresses(words, POST_SOURCE, POST_DESTINATION, 1, state, TRANSLATED_SOURCE);
-    else copyAddresses(words, POST_SOURCE6, POST_DESTINATION6, 4, state, TRANSLATED_SOURCE);
-    const ports = networkWord(portsAt(state, TRANSLATED_SOURCE));
-    words[POST_PORTS] = ports;
-    words[REPLY_POST_PORTS] = swapHalves(ports);
-  }
+/** Addresses and ports from `source` on, in the words of one side of the NAT: those that stand `side` behind the first ones. */
+function gatherEnds(words: Int32Array, side: number, state: StateView, source: number): void {
+  if (familyAt(state, source) === 4)
+    copyAddresses(words, side + SOURCE, side + DESTINATION, 1, state, source);
+  else copyAddresses(words, side + SOURCE6, side + DESTINATION6, 4, state, source);
+  const ports = networkWord(portsAt(state, source));
+  words[side + PORTS] = ports;
+  words[side + REPLY_PORTS] = swapHalves(ports);
 }
 
 function copyAddresses(

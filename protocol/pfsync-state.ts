@@ -162,16 +162,28 @@ export class StateView {
     const a = this.addressAt(one);
     const b = this.addressAt(other);
     if (a === b) return true;
-    const { view } = this;
-    if (view.getInt32(a) !== view.getInt32(b)) return false;
-    if (this.family === 6 && !isSameRest(view, a, b)) return false;
+    if (!isSameAddress(this.view, a, this.view, b, this.family)) return false;
     return !hasPorts(this.protocol) || this.port(one) === this.port(other);
   }
 }
 
-/** Whether two addresses of IPv6 are the same behind their first word. */
-function isSameRest(view: DataView, one: number, other: number): boolean {
-  for (let at = 4; at < 16; at += 4) if (view.getInt32(one + at) !== view.getInt32(other + at)) return false;
+/** Whether the same address of `family` stands at both places. */
+export function isSameAddress(
+  one: DataView,
+  oneAt: number,
+  other: DataView,
+  otherAt: number,
+  family: number,
+): boolean {
+  if (one.getInt32(oneAt) !== other.getInt32(otherAt)) return false;
+  return family === 4 || isSameRest(one, oneAt, other, otherAt);
+}
+
+/** What IPv6 has behind the first word. */
+function isSameRest(one: DataView, oneAt: number, other: DataView, otherAt: number): boolean {
+  for (let at = 4; at < 16; at += 4) {
+    if (one.getInt32(oneAt + at) !== other.getInt32(otherAt + at)) return false;
+  }
   return true;
 }
 

@@ -11,7 +11,6 @@ import {
   DESTINATION,
   DESTINATION6,
   EGRESS,
-  END,
   EVENT,
   EVENT_TIME,
   INGRESS,
@@ -52,20 +51,28 @@ function part(
   return { fields, words, replyWords };
 }
 
-function four(first: number): number[] {
-  return [first, first + 1, first + 2, first + 3];
+function run(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i);
 }
 
-export const ADDRESSES4 = part(
+/** Two values of so many words each, which change places in a reply record. */
+function exchanged(fields: readonly Field[], one: number, other: number, count: number): Part {
+  const [ones, others] = [run(one, count), run(other, count)];
+  return part(fields, [...ones, ...others], [...others, ...ones]);
+}
+
+export const ADDRESSES4 = exchanged(
   [ELEMENTS.sourceIPv4Address, ELEMENTS.destinationIPv4Address],
-  [SOURCE, DESTINATION],
-  [DESTINATION, SOURCE],
+  SOURCE,
+  DESTINATION,
+  1,
 );
 
-export const ADDRESSES6 = part(
+export const ADDRESSES6 = exchanged(
   [ELEMENTS.sourceIPv6Address, ELEMENTS.destinationIPv6Address],
-  [...four(SOURCE6), ...four(DESTINATION6)],
-  [...four(DESTINATION6), ...four(SOURCE6)],
+  SOURCE6,
+  DESTINATION6,
+  4,
 );
 
 export const PORTS = part(
@@ -100,32 +107,27 @@ export function biflowFlags(flags: Flags | undefined, hasReverse: boolean): Part
   return part(fields, fields.length === 0 ? [] : [BIFLOW_FLAGS]);
 }
 
-export const FLOW_ID = part([ELEMENTS.flowId], [STATE_ID, STATE_ID + 1]);
+export const FLOW_ID = part([ELEMENTS.flowId], run(STATE_ID, 2));
 
-export const INTERFACES = part(
+export const INTERFACES = exchanged(
   [ELEMENTS.ingressInterface, ELEMENTS.egressInterface],
-  [INGRESS, EGRESS],
-  [EGRESS, INGRESS],
+  INGRESS,
+  EGRESS,
+  1,
 );
 
-export const TIMES = part(
-  [ELEMENTS.flowStartMilliseconds, ELEMENTS.flowEndMilliseconds],
-  [START, START + 1, END, END + 1],
-);
+export const TIMES = part([ELEMENTS.flowStartMilliseconds, ELEMENTS.flowEndMilliseconds], run(START, 4));
 
-export const UPTIMES = part(
-  [ELEMENTS.flowStartSysUpTime, ELEMENTS.flowEndSysUpTime],
-  [UPTIMES_WORD, UPTIMES_WORD + 1],
-);
+export const UPTIMES = part([ELEMENTS.flowStartSysUpTime, ELEMENTS.flowEndSysUpTime], run(UPTIMES_WORD, 2));
 
 export const COUNTERS = part(
   [ELEMENTS.octetDeltaCount, ELEMENTS.packetDeltaCount],
-  [OCTETS, OCTETS + 1, PACKETS, PACKETS + 1],
-  [REPLY_OCTETS, REPLY_OCTETS + 1, REPLY_PACKETS, REPLY_PACKETS + 1],
+  run(OCTETS, 4),
+  run(REPLY_OCTETS, 4),
 );
 
 /** Never beside octetDeltaCount: some collectors add the two up. */
-export const ESTIMATE = part([ELEMENTS.initiatorOctets, ELEMENTS.responderOctets], four(PAYLOAD));
+export const ESTIMATE = part([ELEMENTS.initiatorOctets, ELEMENTS.responderOctets], run(PAYLOAD, 4));
 
 /** The responder's direction in a record of both. */
 export const REVERSE = part(
@@ -133,16 +135,18 @@ export const REVERSE = part(
   COUNTERS.replyWords,
 );
 
-export const POST_NAT4 = part(
+export const POST_NAT4 = exchanged(
   [ELEMENTS.postNATSourceIPv4Address, ELEMENTS.postNATDestinationIPv4Address],
-  [POST_SOURCE, POST_DESTINATION],
-  [POST_DESTINATION, POST_SOURCE],
+  POST_SOURCE,
+  POST_DESTINATION,
+  1,
 );
 
-export const POST_NAT6 = part(
+export const POST_NAT6 = exchanged(
   [ELEMENTS.postNATSourceIPv6Address, ELEMENTS.postNATDestinationIPv6Address],
-  [...four(POST_SOURCE6), ...four(POST_DESTINATION6)],
-  [...four(POST_DESTINATION6), ...four(POST_SOURCE6)],
+  POST_SOURCE6,
+  POST_DESTINATION6,
+  4,
 );
 
 export const POST_NAT_PORTS = part(
@@ -151,14 +155,14 @@ export const POST_NAT_PORTS = part(
   [REPLY_POST_PORTS],
 );
 
-export const NAT_EVENT_TIME = part([ELEMENTS.observationTimeMilliseconds], [EVENT_TIME, EVENT_TIME + 1]);
+export const NAT_EVENT_TIME = part([ELEMENTS.observationTimeMilliseconds], run(EVENT_TIME, 2));
 
 export const NAT_EVENT = part([ELEMENTS.natEvent, ELEMENTS.protocolIdentifier], [EVENT]);
 
 export const PFLOW_COUNTERS = part(
   [ELEMENTS.packetDeltaCount, ELEMENTS.octetDeltaCount],
-  [PACKETS, PACKETS + 1, OCTETS, OCTETS + 1],
-  [REPLY_PACKETS, REPLY_PACKETS + 1, REPLY_OCTETS, REPLY_OCTETS + 1],
+  [...run(PACKETS, 2), ...run(OCTETS, 2)],
+  [...run(REPLY_PACKETS, 2), ...run(REPLY_OCTETS, 2)],
 );
 
 export const CLASS_PROTOCOL = part([ELEMENTS.ipClassOfService, ELEMENTS.protocolIdentifier], [CLASS]);

@@ -1,6 +1,6 @@
 /** Text in ASCII, written where it will leave from: no string is made of it on the way. */
 import { decimal, milliseconds, writeIpv6 } from '../protocol/address.js';
-import { writeDigits, writeHexWord, writeIpv4, writeThree } from './digits.js';
+import { writeDigits, writeHexWord, writeIpv4, writeNine, writeThree } from './digits.js';
 
 /** What a piece may write beyond its end. */
 const EXCESS = 8;
@@ -106,13 +106,7 @@ export class AsciiWriter {
       return;
     }
     const billions = Math.floor(number / 1e9);
-    const rest = number - billions * 1e9;
-    const thousands = (rest / 1e3) | 0;
-    const millions = (rest / 1e6) | 0;
-    const { octets } = this;
-    let at = writeDigits(octets, this.length, billions);
-    at = writeThree(octets, at, millions);
-    at = writeThree(octets, at, thousands - 1e3 * millions);
-    this.length = writeThree(octets, at, rest - 1e3 * thousands);
+    const at = writeDigits(this.octets, this.length, billions);
+    this.length = writeNine(this.octets, at, number - billions * 1e9);
   }
 }

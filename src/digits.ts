@@ -49,6 +49,14 @@ export function writeThree(octets: Uint8Array, at: number, number: number): numb
   return at + 3;
 }
 
+/** Below 10^9, with leading zeros. */
+export function writeNine(octets: Uint8Array, at: number, number: number): number {
+  const thousands = (number / 1e3) | 0;
+  const millions = (number / 1e6) | 0;
+  const next = writeThree(octets, writeThree(octets, at, millions), thousands - 1e3 * millions);
+  return writeThree(octets, next, number - 1e3 * thousands);
+}
+
 /** The eight hexadecimal digits of a word. */
 export function writeHexWord(octets: Uint8Array, at: number, word: number): void {
   octets[at] = hexDigit(word >>> 28);

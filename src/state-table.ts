@@ -2,9 +2,10 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
+import { familyAt } from '../protocol/flow-record.js';
 import { ORIGINAL_DESTINATION, TCP } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
-import { hasPorts, icmpType, StateView } from '../protocol/pfsync-state.js';
+import { hasPorts, icmpType, isSameAddress, StateView } from '../protocol/pfsync-state.js';
 import { newVolume, subtract, type Volume } from '../protocol/volume.js';
 import { StateIndex } from './state-index.js';
 import {
@@ -309,11 +310,7 @@ export class StateTable {
 }
 
 function isSameEnd(one: StateView, other: StateView, end: number): boolean {
-  const family = end < 2 ? one.family : one.translatedFamily;
-  const words = family === 4 ? 1 : 4;
-  for (let word = 0; word < words; word++) {
-    const a = one.view.getInt32(one.addressAt(end) + 4 * word);
-    if (a !== other.view.getInt32(other.addressAt(end) + 4 * word)) return false;
-  }
+  const family = familyAt(one, end);
+  if (!isSameAddress(one.view, one.addressAt(end), other.view, other.addressAt(end), family)) return false;
   return !hasPorts(one.protocol) || one.port(end) === other.port(end);
 }
