@@ -11,6 +11,11 @@ export function swapOctets(word: number): number {
 /** As htonl(3): the machine word whose octets in memory are those of `word` on the wire. */
 export const networkWord: (word: number) => number = MACHINE_ORDER ? swapOctets : (word) => word | 0;
 
+/** The machine word that has the octets at `at` in their order: as `networkWord` of what is read there, in one step. */
+export const wireWord: (view: DataView, at: number) => number = MACHINE_ORDER
+  ? (view, at) => view.getInt32(at, true)
+  : (view, at) => view.getInt32(at);
+
 /** Two 16-bit values in each other's place, in either order of octets: source and destination ports. */
 export function swapHalves(word: number): number {
   return (word << 16) | (word >>> 16);

@@ -2,7 +2,7 @@
  * What NetFlow v9 and IPFIX tell of a flow, as words in network byte order: gathered once, and copied into each of its
  * records in the order of the record's template.
  */
-import { networkWord, swapHalves } from './byte-order.js';
+import { networkWord, swapHalves, wireWord } from './byte-order.js';
 import { type FlowRecord, familyAt, portsAt, protocolAt } from './flow-record.js';
 import { TCPSEQ } from './flow-terms.js';
 import {
@@ -18,10 +18,13 @@ import {
   EVENT_TIME,
   INGRESS,
   OCTETS,
+  PACKETS,
   PAYLOAD,
   PORTS,
   POST_SOURCE,
   REPLY_DESCRIPTION,
+  REPLY_OCTETS,
+  REPLY_PACKETS,
   REPLY_PORTS,
   SOURCE,
   SOURCE6,
@@ -34,7 +37,7 @@ import { INBOUND, TRANSLATED_SOURCE } from './pf-terms.js';
 import type { StateView } from './pfsync-state.js';
 import { tcpControlBits } from './tcp-control-bits.js';
 import type { UptimeClock } from './uptime.js';
-import { DIRECTION } from './volume.js';
+import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
 
 /** biflowDirection (239): the forward direction is the initiator's. */
 const FROM_INITIATOR = 1;
@@ -58,12 +61,11 @@ export class GatheredFlow {
     gatherEnds(words, 0, state, source);
     if (isTranslationTold) gatherEnds(words, POST_SOURCE - SOURCE, state, TRANSLATED_SOURCE);
     this.#describe(flow, source);
-    words[STATE_ID] = networkWord(state.idHigh);
-    words[STATE_ID + 1] = networkWord(state.idLow);
+    words[STATE_ID] = wireWord(state.view, state.at);
+    words[STATE_ID + 1] = wireWord(state.view, state.at + 4);
     setInteger(words, START, flow.start);
     setInteger(words, END, flow.end);
-    const { volume } = flow;
-    for (let word = 0; word < 2 * DIRECTION; word++) words[OCTETS + word] = networkWord(volume[word]!);
+    copyVolume(words, flow.volume);
     if (flow.counters === TCPSEQ) {
       setInteger(words, PAYLOAD, flow.initiatorOctets);
       setInteger(words, PAYLOAD + 2, flow.responderOctets);
@@ -95,8 +97,9 @@ export class GatheredFlow {
     words[INGRESS] = isInbound ? atInterface : 0;
     words[EGRESS] = isInbound ? 0 : atInterface;
     const protocol = protocolAt(state, source);
-    const flags = tcpControlBits(flow, 0);
-    const replyFlags = tcpControlBits(flow, 1);
+    const bits = tcpControlBits(flow);
+    const flags = bits & 255;
+    const replyFlags = bits >> 8;
     const type = familyAt(state, source) === state.family ? flow.icmpType : -1;
     const common = (protocol << 24) | (endReason << 8);
     const direction = isInbound ? 0 : 1;
@@ -112,31 +115,40 @@ export class GatheredFlow {
   }
 }
 
+/** One line for each word: a loop looks at both arrays anew for each. */
+function copyVolume(to: Int32Array, volume: Volume): void {
+  to[OCTETS] = networkWord(volume[OCTETS_HIGH]!);
+  to[OCTETS + 1] = networkWord(volume[OCTETS_LOW]!);
+  to[PACKETS] = networkWord(volume[PACKETS_HIGH]!);
+  to[PACKETS + 1] = networkWord(volume[PACKETS_LOW]!);
+  to[REPLY_OCTETS] = networkWord(volume[DIRECTION + OCTETS_HIGH]!);
+  to[REPLY_OCTETS + 1] = networkWord(volume[DIRECTION + OCTETS_LOW]!);
+  to[REPLY_PACKETS] = networkWord(volume[DIRECTION + PACKETS_HIGH]!);
+  to[REPLY_PACKETS + 1] = networkWord(volume[DIRECTION + PACKETS_LOW]!);
+}
+
 /** Addresses and ports from `source` on, in the words of one side of the NAT: those that stand `side` behind the first ones. */
 function gatherEnds(words: Int32Array, side: number, state: StateView, source: number): void {
-  if (familyAt(state, source) === 4)
-    copyAddresses(words, side + SOURCE, side + DESTINATION, 1, state, source);
-  else copyAddresses(words, side + SOURCE6, side + DESTINATION6, 4, state, source);
+  const { view } = state;
+  const from = state.addressAt(source);
+  const to = state.addressAt(source ^ 1);
+  if (familyAt(state, source) === 4) {
+    words[side + SOURCE] = wireWord(view, from);
+    words[side + DESTINATION] = wireWord(view, to);
+  } else {
+    copyAddress6(words, side + SOURCE6, view, from);
+    copyAddress6(words, side + DESTINATION6, view, to);
+  }
   const ports = networkWord(portsAt(state, source));
   words[side + PORTS] = ports;
   words[side + REPLY_PORTS] = swapHalves(ports);
 }
 
-function copyAddresses(
-  to: Int32Array,
-  sourceWord: number,
-  destinationWord: number,
-  count: number,
-  state: StateView,
-  source: number,
-): void {
-  const { view } = state;
-  const sourceAt = state.addressAt(source);
-  const destinationAt = state.addressAt(source ^ 1);
-  for (let word = 0; word < count; word++) {
-    to[sourceWord + word] = networkWord(view.getInt32(sourceAt + 4 * word));
-    to[destinationWord + word] = networkWord(view.getInt32(destinationAt + 4 * word));
-  }
+function copyAddress6(to: Int32Array, word: number, view: DataView, at: number): void {
+  to[word] = wireWord(view, at);
+  to[word + 1] = wireWord(view, at + 4);
+  to[word + 2] = wireWord(view, at + 8);
+  to[word + 3] = wireWord(view, at + 12);
 }
 
 /** A whole number below 2^53, as unsigned 64 bits; a time before 1970 becomes 0. */

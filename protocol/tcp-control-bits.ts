@@ -36,15 +36,15 @@ ACKNOWLEDGED[ESTABLISHED] = ACK;
 ACKNOWLEDGED[FIN_WAIT_2] = ACK;
 
 /**
- * Of the initiator (`index` 0) or the responder (1). A record of a long flow whose earlier part was told before has none:
- * the states do not tell when a flag was seen.
+ * Those of the initiator, and in the octet above them those of the responder. A record of a long flow whose earlier part was
+ * told before has none: the states do not tell when a flag was seen.
  */
-export function tcpControlBits(flow: FlowRecord, index: 0 | 1): number {
+export function tcpControlBits(flow: FlowRecord): number {
   const { state } = flow;
   if (state.protocol !== TCP || flow.isContinued) return 0;
   const { sourceState, destinationState } = state;
   const sent = sourceState === TIME_WAIT ? SYN : SENT[sourceState]!;
-  if (!flow.hasResponderSequence) return index === 0 ? sent : 0;
-  if (index === 1) return SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
-  return sent | ACKNOWLEDGED[destinationState]!;
+  if (!flow.hasResponderSequence) return sent;
+  const replied = SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
+  return sent | ACKNOWLEDGED[destinationState]! | (replied << 8);
 }
