@@ -35,7 +35,7 @@ export class StateFilter {
   reasonToSkip(state: StateView, provenance: number): SkipReason | undefined {
     if (this.#direction !== 0 && state.direction !== this.#direction) return 'direction';
     if (this.#self?.matches(state)) return 'self';
-    if (this.#noUncounted && provenance === NONE) return 'uncounted';
+    if (provenance === NONE && this.#noUncounted) return 'uncounted';
     return undefined;
   }
 }
