@@ -25,6 +25,7 @@ class Nowhere {
   lost = new Delivered();
   errors = 0;
   isCongested = false;
+  likesRuns = true;
 
   send(length, records) {
     this.sent.add(records, length);

@@ -93,15 +93,20 @@ export class MessageWriter {
     return this.#room.view;
   }
 
-  /** Makes room for a record of `length` octets; the answer is its offset in `view`. `now` is the data's clock. */
-  place(template: Template, length: number, now: number): number {
+  /** Octets of records that a message has room for. */
+  get longestSet(): number {
+    return this.#limit - this.#dialect.headerLength - SET_HEADER;
+  }
+
+  /** Makes room for so many records of `length` octets together; the answer is its offset in `view`. `now` is the data's clock. */
+  place(template: Template, length: number, now: number, records = 1): number {
     if (template !== this.#setTemplate || !this.#fits(length) || !this.clock.holds(now)) {
       this.#openSet(template, length, now);
     }
     const at = this.#at;
     this.#at += length;
-    this.#dataRecords++;
-    if (!template.isOptions) this.#flowRecords++;
+    this.#dataRecords += records;
+    if (!template.isOptions) this.#flowRecords += records;
     return at;
   }
 

@@ -6,6 +6,8 @@ export interface MessageRoom {
   readonly view: DataView;
   /** The same memory in machine words, for formats whose fields lie at multiples of four. */
   readonly words: Int32Array;
+  /** Messages of one length leave faster behind each other, and records may wait for others of their kind. */
+  readonly likesRuns?: boolean;
   /** What is announced once in it is known for good: templates are not repeated. */
   readonly keepsTemplates?: boolean;
   /** Takes the first `length` octets of `view`, which hold `records` flow records; `view` and `words` are fresh room afterwards. */

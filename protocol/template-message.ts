@@ -8,6 +8,7 @@ import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pf-terms.js';
 import type { Profile } from './profile.js';
+import { RecordRuns } from './record-runs.js';
 import type { FlowTemplate } from './template.js';
 
 export interface TemplateOptions {
@@ -37,6 +38,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly #sources: Int32Array;
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
+  readonly #runs: RecordRuns | undefined;
   #wasRefreshed = false;
   #areStatisticsDue = false;
 
@@ -57,6 +59,8 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     if (counts !== undefined && options.domain !== 0) {
       this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
     }
+    // An uptime is counted from a moment that its message chooses: such records cannot wait for theirs.
+    if (room.likesRuns && !profile.hasUptimes) this.#runs = new RecordRuns(writer, room);
     writer.onRefresh = (now) => this.#refresh(now);
     writer.onSent = (now) => this.#sent(now);
   }
@@ -92,6 +96,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   }
 
   flush(now: number): void {
+    this.#runs?.flush(now);
     this.#writer.flush(now);
   }
 
@@ -110,8 +115,13 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   }
 
   #write(template: FlowTemplate, flow: FlowRecord, reply: 0 | 1): void {
-    const writer = this.#writer;
     const gathered = this.#gathered;
+    const runs = this.#runs;
+    if (runs !== undefined && template.recordLength % 4 === 0) {
+      runs.add(template, gathered, reply, flow);
+      return;
+    }
+    const writer = this.#writer;
     const at = writer.place(template, template.recordLength, flow.observed);
     if (this.#profile.hasUptimes) gathered.setUptimes(flow, writer.clock);
     template.write(this.#room, at, gathered, reply);

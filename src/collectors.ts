@@ -76,7 +76,7 @@ async function openTransport(
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
     const follows = isConversion ? 'address' : 'name';
-    const udp = { ...common, maxMessage: options.maxMessage, pace, follows } as const;
+    const udp = { ...common, maxMessage: options.maxMessage, pace, follows, mayWait: isConversion } as const;
     // A batch has one address for as long as the program runs.
     const isName = family === 0;
     if (isConversion ? !options.reads.some(isLarge) : isName) return openUdp(udp);

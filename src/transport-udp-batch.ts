@@ -55,6 +55,7 @@ class UdpBatchTransport implements Transport {
   onTrouble = (): void => {};
   view: DataView;
   words: Int32Array;
+  readonly likesRuns: boolean;
   readonly #options: UdpOptions;
   readonly #batch: DatagramBatch;
   readonly #count: number;
@@ -72,7 +73,9 @@ class UdpBatchTransport implements Transport {
   #waiters: { few: number; wake: () => void }[] = [];
 
   constructor(options: UdpOptions, batch: DatagramBatch) {
+    const { mayWait = false } = options;
     this.#options = options;
+    this.likesRuns = mayWait && !this.#isPaced;
     this.#batch = batch;
     this.#count = batch.views.length;
     this.#records = new Int32Array(this.#count);

@@ -37,6 +37,8 @@ export interface UdpOptions {
   readonly name: string;
   /** Look the name up again, now and then and after errors: for a program that runs for months. */
   readonly follows?: 'name' | 'address';
+  /** Nobody waits for a datagram: it may leave when others of its length do. */
+  readonly mayWait?: boolean;
   /** Milliseconds between two look-ups that errors cause. */
   readonly lookUpAfterError?: number;
   /** In place of the system's resolver. */
