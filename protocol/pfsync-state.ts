@@ -159,11 +159,13 @@ export class StateView {
   }
 
   #sameEnd(one: number, other: number): boolean {
-    const a = this.addressAt(one);
-    const b = this.addressAt(other);
+    const { at, endpoints, view } = this;
+    const a = endpoints[one]!;
+    const b = endpoints[other]!;
     if (a === b) return true;
-    if (!isSameAddress(this.view, a, this.view, b, this.family)) return false;
-    return !hasPorts(this.protocol) || this.port(one) === this.port(other);
+    if (!isSameAddress(view, at + a, view, at + b, this.family)) return false;
+    if (!hasPorts(this.protocol)) return true;
+    return view.getUint16(at + endpoints[PORTS + one]!) === view.getUint16(at + endpoints[PORTS + other]!);
   }
 }
 
