@@ -1,12 +1,6 @@
 /** States of the program's own exports: to or from the address and port of one of its collectors. */
 import { isIPv4 } from 'node:net';
-import {
-  ORIGINAL_DESTINATION,
-  ORIGINAL_SOURCE,
-  TCP,
-  TRANSLATED_DESTINATION,
-  TRANSLATED_SOURCE,
-} from '../protocol/pf-terms.js';
+import { ORIGINAL_SOURCE, TCP, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 
 const UDP = 17;
@@ -33,37 +27,35 @@ export class SelfFilter {
   }
 
   matches(state: StateView): boolean {
-    const { family, translatedFamily } = state;
-    if (carriesExports(state.protocol)) {
-      if (this.#isOurs(state, ORIGINAL_DESTINATION, family)) return true;
-      if (this.#isOurs(state, ORIGINAL_SOURCE, family)) return true;
-    }
-    if (!carriesExports(state.translatedProtocol)) return false;
-    return (
-      this.#isOurs(state, TRANSLATED_DESTINATION, translatedFamily) ||
-      this.#isOurs(state, TRANSLATED_SOURCE, translatedFamily)
-    );
-  }
-
-  #isOurs(state: StateView, which: number, family: number): boolean {
-    const port = state.port(which);
-    for (const end of this.#ends) {
-      if (end.port === port && end.family === family && hasAddress(state, which, end.words)) return true;
+    const isOriginal = carriesExports(state.protocol);
+    const isTranslated = carriesExports(state.translatedProtocol);
+    if (!isOriginal && !isTranslated) return false;
+    const ends = this.#ends;
+    for (let i = 0; i < ends.length; i++) {
+      if (isOriginal && isAnEnd(state, ORIGINAL_SOURCE, state.family, ends[i]!)) return true;
+      if (isTranslated && isAnEnd(state, TRANSLATED_SOURCE, state.translatedFamily, ends[i]!)) return true;
     }
     return false;
   }
+}
+
+/** Whether it is the source or the destination of a pair of ends. Asked of every state: nearly all have other ports. */
+function isAnEnd(state: StateView, source: number, family: number, end: End): boolean {
+  const destination = source ^ 1;
+  return (
+    (state.port(destination) === end.port && hasAddress(state, destination, family, end)) ||
+    (state.port(source) === end.port && hasAddress(state, source, family, end))
+  );
 }
 
 function carriesExports(protocol: number): boolean {
   return protocol === UDP || protocol === TCP;
 }
 
-function hasAddress(state: StateView, which: number, words: readonly number[]): boolean {
+function hasAddress(state: StateView, which: number, family: number, end: End): boolean {
+  if (end.family !== family) return false;
   const at = state.addressAt(which);
-  for (let word = 0; word < words.length; word++) {
-    if (state.view.getInt32(at + 4 * word) !== words[word]) return false;
-  }
-  return true;
+  return end.words.every((word, n) => state.view.getInt32(at + 4 * n) === word);
 }
 
 function wordOfIpv4(address: string): number {
