@@ -50,6 +50,8 @@ export class GatheredFlow {
   replyFlags = 0;
   /** Type of the ICMP message that opened the state, where it belongs to the addresses that are told; else -1. */
   icmpType = -1;
+  /** What END holds: the states of a message end together. */
+  #end = 0;
 
   /**
    * Takes up a flow. `source` is the end that a forward record shows as its source. Words that the flow has no value for
@@ -64,12 +66,20 @@ export class GatheredFlow {
     words[STATE_ID] = wireWord(state.view, state.at);
     words[STATE_ID + 1] = wireWord(state.view, state.at + 4);
     setInteger(words, START, flow.start);
-    setInteger(words, END, flow.end);
+    if (flow.end !== this.#end) this.#setEnd(flow);
     copyVolume(words, flow.volume);
     if (flow.counters === TCPSEQ) {
       setInteger(words, PAYLOAD, flow.initiatorOctets);
       setInteger(words, PAYLOAD + 2, flow.responderOctets);
     }
+  }
+
+  /** Adds what a record of both directions tells of the flow. */
+  describeBoth(): void {
+    const { words, flags, replyFlags, icmpType } = this;
+    const fourth = icmpType >= 0 ? icmpType : flags;
+    words[BIFLOW_DESCRIPTION] = (words[DESCRIPTION]! & networkWord(~255)) | networkWord(FROM_INITIATOR);
+    words[BIFLOW_FLAGS] = networkWord((fourth << 24) | (replyFlags << 16));
   }
 
   /** Takes up the kind and the time of an event of the flow. */
@@ -86,6 +96,11 @@ export class GatheredFlow {
     if (clock.isClipped) clock.clipped++;
     this.words[UPTIMES] = networkWord(clock.first);
     this.words[UPTIMES + 1] = networkWord(clock.last);
+  }
+
+  #setEnd({ end }: FlowRecord): void {
+    this.#end = end;
+    setInteger(this.words, END, end);
   }
 
   #describe(flow: FlowRecord, source: number): void {
@@ -106,8 +121,6 @@ export class GatheredFlow {
     const fourth = type >= 0 ? type : flags;
     words[DESCRIPTION] = networkWord(common | (direction << 16) | fourth);
     words[REPLY_DESCRIPTION] = networkWord(common | ((direction ^ 1) << 16) | replyFlags);
-    words[BIFLOW_DESCRIPTION] = networkWord(common | (direction << 16) | FROM_INITIATOR);
-    words[BIFLOW_FLAGS] = networkWord((fourth << 24) | (replyFlags << 16));
     words[CLASS] = networkWord(protocol << 16);
     this.flags = flags;
     this.replyFlags = replyFlags;
