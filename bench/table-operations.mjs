@@ -41,11 +41,8 @@ function insert(id) {
   record.setInt32(24, id);
   record.setInt32(64, id);
   state.read(record, 0, STATE_V6);
-  const slot = table.insert(state, 1, NOW + id);
-  table.learnAge(slot, NOW);
-  table.learnPeers(slot, state);
   state.readVolume(volume);
-  table.learnCounters(slot, volume, NOW, false);
+  table.insert(state, 1, NOW + id, volume, false);
 }
 
 function change(id) {

@@ -16,7 +16,15 @@ import {
   TRANSLATED_SOURCE,
 } from './pf-terms.js';
 import { type Endpoints, STATE_V3, STATE_V6, type StateLayout } from './pfsync-layout.js';
-import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW, type Volume } from './volume.js';
+import {
+  clear,
+  DIRECTION,
+  OCTETS_HIGH,
+  OCTETS_LOW,
+  PACKETS_HIGH,
+  PACKETS_LOW,
+  type Volume,
+} from './volume.js';
 
 /**
  * The address family behind a sender's af number: 4, 6, or 0 when it is neither.
@@ -239,7 +247,7 @@ function readWide(view: DataView, octets: number, packets: number, volume: Volum
 }
 
 function readNarrow(view: DataView, octets: number, packets: number, volume: Volume): void {
-  volume.fill(0);
+  clear(volume);
   volume[OCTETS_LOW] = view.getInt32(octets);
   volume[PACKETS_LOW] = view.getInt32(packets);
   volume[DIRECTION + OCTETS_LOW] = view.getInt32(octets + 4);

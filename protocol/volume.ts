@@ -33,6 +33,20 @@ export function hasPackets(volume: Volume, direction: number): boolean {
   return (volume[at + PACKETS_HIGH]! | volume[at + PACKETS_LOW]!) !== 0;
 }
 
+/** Without the call that `fill` is. */
+export function clearDirection(volume: Volume, direction: number): void {
+  const at = DIRECTION * direction;
+  volume[at] = 0;
+  volume[at + 1] = 0;
+  volume[at + 2] = 0;
+  volume[at + 3] = 0;
+}
+
+export function clear(volume: Volume): void {
+  clearDirection(volume, 0);
+  clearDirection(volume, 1);
+}
+
 /** Takes from `volume` what was there `before`. Where a counter went back, 0 is left. */
 export function subtract(volume: Volume, before: Volume): void {
   for (let high = 0; high < 2 * DIRECTION; high += 2) {

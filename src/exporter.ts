@@ -2,7 +2,7 @@
 import type { FlowRecord } from '../protocol/flow-record.js';
 import { FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import type { FlowEncoder } from '../protocol/message.js';
-import { DIRECTION, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
+import { clear, DIRECTION, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
 import type { Outlet } from './distribution.js';
 import { directionNumber } from './filter.js';
 import type { Log } from './log.js';
@@ -125,7 +125,7 @@ export class Exporter implements Outlet {
     if (responderOctets > 0) this.#addPayload(flow, REPLY, DIRECTION, responderOctets);
     flow.directions = FORWARD;
     flow.counters = TCPSEQ;
-    volume.fill(0);
+    clear(volume);
   }
 
   #addPayload(flow: FlowRecord, direction: number, at: number, octets: number): void {

@@ -3,7 +3,7 @@ import { FlowRecord } from '../protocol/flow-record.js';
 import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms.js';
 import type { StateView } from '../protocol/pfsync-state.js';
-import { DIRECTION, hasCounts, hasPackets } from '../protocol/volume.js';
+import { clear, clearDirection, hasCounts, hasPackets } from '../protocol/volume.js';
 import type { StateFilter } from './filter.js';
 import type { Stats } from './stats.js';
 
@@ -52,14 +52,14 @@ export class FlowMapper {
 /** The directions to tell of; counters of the other ones are wiped out. */
 function directionsOf({ counters, volume }: FlowRecord): number {
   if (counters === TCPSEQ || counters === NONE) {
-    volume.fill(0);
+    clear(volume);
     return FORWARD;
   }
   const isExact = counters === EXACT;
   const forward = isExact ? hasPackets(volume, 0) : hasCounts(volume, 0);
   const reply = isExact ? hasPackets(volume, 1) : hasCounts(volume, 1);
-  if (!forward) volume.fill(0, 0, DIRECTION);
-  if (!reply) volume.fill(0, DIRECTION);
+  if (!forward) clearDirection(volume, 0);
+  if (!reply) clearDirection(volume, 1);
   return (forward ? FORWARD : 0) | (reply ? REPLY : 0);
 }
 

@@ -56,8 +56,10 @@ export const RECORD_PROTOCOL = 54;
 export const RECORD_TRANSLATED_PROTOCOL = 55;
 export const RECORD_DIRECTION = 56;
 export const RECORD_TIMEOUT = 57;
-export const RECORD_SOURCE_STATE = 58;
-export const RECORD_DESTINATION_STATE = 59;
+/** Written together: the source's is the lower octet of PEERS. */
+export const RECORD_PEER_STATES = 58;
+export const RECORD_SOURCE_STATE = RECORD_PEER_STATES;
+export const RECORD_DESTINATION_STATE = RECORD_PEER_STATES + 1;
 /** Milliseconds since the epoch (64-bit float) when the counters were told. */
 export const RECORD_COUNTED = 60;
 export const RECORD_ADDRESSES = 68;

@@ -32,6 +32,7 @@ import {
   RECORD_LENGTH,
   RECORD_OCTETS,
   RECORD_PACKETS,
+  RECORD_PEER_STATES,
   RECORD_PORTS,
   RECORD_PROTOCOL,
   RECORD_REPORTED,
@@ -82,7 +83,8 @@ const REPORTED_LAYOUT: StateLayout = {
   octets: RECORD_REPORTED + 16,
 };
 
-class Slab {
+/** `ROWS` states. Who touches more than one word of a row fetches its slab once. */
+export class Slab {
   readonly hot = new Int32Array(ROWS * HOT_WORDS);
   readonly floats = new Float64Array(this.hot.buffer);
   readonly records = new DataView(new ArrayBuffer(ROWS * RECORD_LENGTH));
@@ -141,17 +143,13 @@ export class StateRows {
     }
   }
 
-  /** The slab's hot rows, and where this one begins in them: for who touches more than one word. */
-  hot(slot: number): Int32Array {
-    return this.#slabs[slot >>> ROW_SHIFT]!.hot;
+  slab(slot: number): Slab {
+    return this.#slabs[slot >>> ROW_SHIFT]!;
   }
 
+  /** Where a state's row begins: in the slab's `hot`, in its `floats`, and in octets in its `records`. */
   hotAt(slot: number): number {
     return (slot & ROW_MASK) * HOT_WORDS;
-  }
-
-  floats(slot: number): Float64Array {
-    return this.#slabs[slot >>> ROW_SHIFT]!.floats;
   }
 
   floatsAt(slot: number): number {
@@ -177,60 +175,49 @@ export class StateRows {
     return hot[at + ID_LOW] === idLow && hot[at + ID_HIGH] === idHigh && hot[at + CREATOR] === creatorId;
   }
 
-  /** The slab's records and the offset of this one in them. */
-  records(slot: number): DataView {
-    return this.#slabs[slot >>> ROW_SHIFT]!.records;
-  }
-
   recordAt(slot: number): number {
     return (slot & ROW_MASK) * RECORD_LENGTH;
   }
 
   /** Points `view` at the record. It stays right until the row is released and used again. */
   read(slot: number, view: StateView): void {
-    const records = this.records(slot);
+    const { hot, records } = this.slab(slot);
     const at = this.recordAt(slot);
-    const peers = this.word(slot, PEERS);
-    records.setUint8(at + RECORD_SOURCE_STATE, peers & 255);
-    records.setUint8(at + RECORD_DESTINATION_STATE, peers >>> 8);
+    records.setUint16(at + RECORD_PEER_STATES, hot[this.hotAt(slot) + PEERS]!, true);
+    const families = records.getInt32(at + RECORD_FAMILY);
     view.view = records;
     view.at = at;
     view.layout = TABLE_LAYOUT;
     view.endpoints = ENDS;
     view.direction = records.getUint8(at + RECORD_DIRECTION);
-    view.family = records.getUint8(at + RECORD_FAMILY);
-    view.translatedFamily = records.getUint8(at + RECORD_TRANSLATED_FAMILY);
-    view.protocol = records.getUint8(at + RECORD_PROTOCOL);
-    view.translatedProtocol = records.getUint8(at + RECORD_TRANSLATED_PROTOCOL);
+    view.family = families >>> 24;
+    view.translatedFamily = (families >> 16) & 255;
+    view.protocol = (families >> 8) & 255;
+    view.translatedProtocol = families & 255;
   }
 
-  /** Copies a state into the record; counters are left to `setCounters`. */
-  write(slot: number, state: StateView, interfaceNumber: number): void {
-    const to = this.records(slot);
+  /** Copies a state and its counters into the record. */
+  write(slot: number, state: StateView, interfaceNumber: number, counters: Volume): void {
+    const to = this.slab(slot).records;
     const at = this.recordAt(slot);
     to.setInt32(at, state.idHigh);
     to.setInt32(at + 4, state.idLow);
     to.setInt32(at + RECORD_CREATOR, state.creatorId);
     to.setInt32(at + RECORD_RULE, state.rule);
     to.setInt32(at + RECORD_INTERFACE, interfaceNumber);
-    to.setUint8(at + RECORD_FAMILY, state.family);
-    to.setUint8(at + RECORD_TRANSLATED_FAMILY, state.translatedFamily);
-    to.setUint8(at + RECORD_PROTOCOL, state.protocol);
-    to.setUint8(at + RECORD_TRANSLATED_PROTOCOL, state.translatedProtocol);
-    to.setUint8(at + RECORD_DIRECTION, state.direction);
-    to.setUint8(at + RECORD_TIMEOUT, state.timeout);
-    const { view } = state;
-    const isNarrow = state.family === 4 && state.translatedFamily === 4;
+    const { family, translatedFamily, protocol, translatedProtocol } = state;
+    to.setInt32(
+      at + RECORD_FAMILY,
+      (family << 24) | (translatedFamily << 16) | (protocol << 8) | translatedProtocol,
+    );
+    to.setInt16(at + RECORD_DIRECTION, (state.direction << 8) | state.timeout);
+    writeCounters(to, at, 0, counters);
+    writeCounters(to, at, 1, counters);
     for (let end = 0; end < 4; end++) {
-      const from = state.addressAt(end);
-      const address = at + RECORD_ADDRESSES + 16 * end;
-      to.setInt32(address, view.getInt32(from));
+      to.setInt32(at + RECORD_ADDRESSES + 16 * end, state.view.getInt32(state.addressAt(end)));
       to.setUint16(at + RECORD_PORTS + 2 * end, state.port(end));
-      if (isNarrow) continue;
-      to.setInt32(address + 4, view.getInt32(from + 4));
-      to.setInt32(address + 8, view.getInt32(from + 8));
-      to.setInt32(address + 12, view.getInt32(from + 12));
     }
+    if (family !== 4 || translatedFamily !== 4) writeRest(to, at, state);
   }
 
   /**
@@ -238,8 +225,9 @@ export class StateRows {
    * when they are old, 0 when they are the same, above 0 when they have moved.
    */
   raiseCounters(slot: number, told: Volume, direction: number): number {
-    const records = this.records(slot);
-    const at = this.recordAt(slot) + 8 * direction;
+    const { records } = this.slab(slot);
+    const record = this.recordAt(slot);
+    const at = record + 8 * direction;
     const toldAt = DIRECTION * direction;
     const packetsHigh = told[toldAt + PACKETS_HIGH]! >>> 0;
     const packetsLow = told[toldAt + PACKETS_LOW]! >>> 0;
@@ -253,17 +241,8 @@ export class StateRows {
       octetsLow - records.getUint32(at + RECORD_OCTETS + 4);
     if (morePackets < 0 || moreOctets < 0) return -1;
     if (morePackets === 0 && moreOctets === 0) return 0;
-    records.setUint32(at + RECORD_PACKETS, packetsHigh);
-    records.setUint32(at + RECORD_PACKETS + 4, packetsLow);
-    records.setUint32(at + RECORD_OCTETS, octetsHigh);
-    records.setUint32(at + RECORD_OCTETS + 4, octetsLow);
+    writeCounters(records, record, direction, told);
     return 1;
-  }
-
-  clearCounters(slot: number): void {
-    const records = this.records(slot);
-    const at = this.recordAt(slot) + RECORD_PACKETS;
-    for (let offset = 0; offset < 32; offset += 4) records.setInt32(at + offset, 0);
   }
 
   /** Points `view` at the record with the counters of the last report. */
@@ -273,10 +252,33 @@ export class StateRows {
   }
 
   copyCountersToReported(slot: number): void {
-    const records = this.records(slot);
+    const { records } = this.slab(slot);
     const at = this.recordAt(slot);
     for (let offset = 0; offset < 32; offset += 4) {
       records.setInt32(at + RECORD_REPORTED + offset, records.getInt32(at + RECORD_PACKETS + offset));
+    }
+  }
+}
+
+/** `at` is where the record begins. */
+function writeCounters(records: DataView, at: number, direction: number, counters: Volume): void {
+  const packets = at + RECORD_PACKETS + 8 * direction;
+  const octets = at + RECORD_OCTETS + 8 * direction;
+  const from = DIRECTION * direction;
+  records.setInt32(packets, counters[from + PACKETS_HIGH]!);
+  records.setInt32(packets + 4, counters[from + PACKETS_LOW]!);
+  records.setInt32(octets, counters[from + OCTETS_HIGH]!);
+  records.setInt32(octets + 4, counters[from + OCTETS_LOW]!);
+}
+
+/** What IPv6 addresses have behind their first words. */
+function writeRest(records: DataView, at: number, state: StateView): void {
+  const { view } = state;
+  for (let end = 0; end < 4; end++) {
+    const from = state.addressAt(end);
+    const address = at + RECORD_ADDRESSES + 16 * end;
+    for (let offset = 4; offset < 16; offset += 4) {
+      records.setInt32(address + offset, view.getInt32(from + offset));
     }
   }
 }

@@ -71,31 +71,36 @@ export class StateTable {
     return this.#index.find(idHigh, idLow, creatorId);
   }
 
-  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds. */
-  insert(state: StateView, interfaceNumber: number, time: number): number {
+  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds; `counters` are the state's. */
+  insert(
+    state: StateView,
+    interfaceNumber: number,
+    time: number,
+    counters: Volume,
+    areUseful: boolean,
+  ): number {
     const rows = this.#rows;
     const slot = rows.allocate();
-    const creatorId = state.creatorId;
-    rows.write(slot, state, interfaceNumber);
-    rows.clearCounters(slot);
-    const records = rows.records(slot);
+    const { hot, floats, records } = rows.slab(slot);
+    rows.write(slot, state, interfaceNumber, counters);
     const recordAt = rows.recordAt(slot);
     records.setFloat64(recordAt + RECORD_COUNTED, time);
-    records.setFloat64(recordAt + RECORD_START, Number.POSITIVE_INFINITY);
-    const flags = (state.protocol === TCP ? IS_TCP : 0) | (icmpType(state) < 0 ? 0 : ICMP_TYPE);
-    const hot = rows.hot(slot);
+    records.setFloat64(recordAt + RECORD_START, time - state.age * 1000);
     const at = rows.hotAt(slot);
+    const creatorId = state.creatorId;
     hot[at + ID_HIGH] = state.idHigh;
     hot[at + ID_LOW] = state.idLow;
     hot[at + CREATOR] = creatorId;
-    hot[at + FLAGS] = flags;
-    hot[at + PEERS] = 0;
+    hot[at + FLAGS] =
+      (state.protocol === TCP ? IS_TCP : 0) |
+      (icmpType(state) < 0 ? 0 : ICMP_TYPE) |
+      (areUseful ? COUNTERS_USEFUL : 0);
     hot[at + HEARD] = time / 1000;
-    const floats = rows.floats(slot);
     const floatsAt = rows.floatsAt(slot);
     floats[floatsAt + TRAFFIC] = time;
     floats[floatsAt + SOURCE_ADVANCE] = 0;
     floats[floatsAt + DESTINATION_ADVANCE] = 0;
+    this.learnPeers(slot, state);
     this.#linkAsNewest(slot);
     this.#index.add(slot);
     this.#countOf(creatorId).states++;
@@ -129,9 +134,9 @@ export class StateTable {
   /** A message named the state. `isTraffic`: it shows that packets passed. */
   heard(slot: number, time: number, isTraffic: boolean): void {
     const rows = this.#rows;
-    rows.hot(slot)[rows.hotAt(slot) + HEARD] = time / 1000;
+    const { hot, floats } = rows.slab(slot);
+    hot[rows.hotAt(slot) + HEARD] = time / 1000;
     if (isTraffic) {
-      const floats = rows.floats(slot);
       const at = rows.floatsAt(slot) + TRAFFIC;
       if (time > floats[at]!) floats[at] = time;
     }
@@ -142,7 +147,7 @@ export class StateTable {
 
   /** A full record told the state's age: the earliest start that any gives is the true one. */
   learnAge(slot: number, start: number): void {
-    const records = this.#rows.records(slot);
+    const { records } = this.#rows.slab(slot);
     const at = this.#rows.recordAt(slot) + RECORD_START;
     if (start < records.getFloat64(at)) records.setFloat64(at, start);
   }
@@ -156,7 +161,7 @@ export class StateTable {
     const forward = rows.raiseCounters(slot, told, 0);
     const reply = rows.raiseCounters(slot, told, 1);
     if (forward >= 0 || reply >= 0) {
-      rows.records(slot).setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
+      rows.slab(slot).records.setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
       if (isUseful) this.#setFlag(slot, COUNTERS_USEFUL);
     }
     return forward > 0 || reply > 0;
@@ -165,7 +170,7 @@ export class StateTable {
   /** A message told the peers: how far a connection has come, and in TCP how much payload went through it. */
   learnPeers(slot: number, peers: StateView | CompressedUpdateView): void {
     const rows = this.#rows;
-    const hot = rows.hot(slot);
+    const { hot } = rows.slab(slot);
     const at = rows.hotAt(slot);
     hot[at + PEERS] = peers.sourceState | (peers.destinationState << 8);
     if ((hot[at + FLAGS]! & IS_TCP) !== 0) followSequence(rows, slot, peers);
@@ -188,12 +193,12 @@ export class StateTable {
   }
 
   interfaceNumber(slot: number): number {
-    return this.#rows.records(slot).getInt32(this.#rows.recordAt(slot) + RECORD_INTERFACE);
+    return this.#rows.slab(slot).records.getInt32(this.#rows.recordAt(slot) + RECORD_INTERFACE);
   }
 
   /** Milliseconds since the epoch; the last sign of traffic where no full record told the age. */
   start(slot: number): number {
-    const told = this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_START);
+    const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START);
     return Math.min(told, this.#rows.float(slot, TRAFFIC));
   }
 
@@ -208,7 +213,7 @@ export class StateTable {
 
   /** Milliseconds since the epoch when the counters were told. */
   lastCounted(slot: number): number {
-    return this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED);
+    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED);
   }
 
   hasUsefulCounters(slot: number): boolean {
@@ -233,7 +238,7 @@ export class StateTable {
   /** Milliseconds since the epoch up to which the flow has been told. */
   reportedUntil(slot: number): number {
     if (!this.wasReported(slot)) return this.start(slot);
-    return this.#rows.records(slot).getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT);
+    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT);
   }
 
   /** Leaves in `volume` what it has gained since the last report. */
@@ -246,7 +251,7 @@ export class StateTable {
 
   /** The counters as they stand now have been told. */
   report(slot: number, time: number): void {
-    const records = this.#rows.records(slot);
+    const { records } = this.#rows.slab(slot);
     const at = this.#rows.recordAt(slot);
     this.#rows.copyCountersToReported(slot);
     records.setFloat64(at + RECORD_REPORTED_AT, time);
@@ -287,7 +292,7 @@ export class StateTable {
 
   #linkAsNewest(slot: number): void {
     const rows = this.#rows;
-    const hot = rows.hot(slot);
+    const { hot } = rows.slab(slot);
     const at = rows.hotAt(slot);
     hot[at + NEWER] = NO_SLOT;
     hot[at + OLDER] = this.#newest;
@@ -298,7 +303,7 @@ export class StateTable {
 
   #unlink(slot: number): void {
     const rows = this.#rows;
-    const hot = rows.hot(slot);
+    const { hot } = rows.slab(slot);
     const at = rows.hotAt(slot);
     const newer = hot[at + NEWER]!;
     const older = hot[at + OLDER]!;

@@ -204,22 +204,23 @@ export class StateTracker implements PfsyncHandler {
       this.#deleted(slot, FORCED_END);
       slot = NO_SLOT;
     }
-    const isNew = slot === NO_SLOT;
-    if (isNew) {
+    const told = this.#told;
+    state.readVolume(told);
+    if (slot === NO_SLOT) {
       if (table.size >= this.#options.maxStates) {
         this.#stats.states.evicted++;
         this.#end(table.oldest, LACK_OF_RESOURCES);
       }
       const name = this.#interfaces.number(state.view, state.at + state.layout.interfaceName);
-      slot = table.insert(state, name, time);
-    } else {
-      table.heard(slot, time, isTraffic);
+      slot = table.insert(state, name, time, told, isUseful);
+      this.#observer?.appeared(state, table.start(slot), time);
+      if (isUseful && !isZero(told)) this.#reportLongFlow(slot);
+      return;
     }
+    table.heard(slot, time, isTraffic);
     table.learnAge(slot, time - state.age * 1000);
-    if (isNew) this.#observer?.appeared(state, table.start(slot), time);
     table.learnPeers(slot, state);
-    state.readVolume(this.#told);
-    const moved = table.learnCounters(slot, this.#told, time, isUseful);
+    const moved = table.learnCounters(slot, told, time, isUseful);
     if (moved && isUseful) this.#reportLongFlow(slot);
   }
 

@@ -24,7 +24,7 @@ const OLD_NEWS = 2 ** 32 - 2 ** 27;
 /** Takes in what a message tells of both peers of the TCP state in `slot`. */
 export function followSequence(rows: StateRows, slot: number, peers: StateView | CompressedUpdateView): void {
   const { sourceState, destinationState } = peers;
-  const hot = rows.hot(slot);
+  const { hot, floats } = rows.slab(slot);
   const at = rows.hotAt(slot);
   // pf makes a state with the number of the initiator's SYN itself, and moves it on with the initiator's next packet,
   // which is the one that establishes the responder. A responder's first number is the one behind its SYN.
@@ -33,7 +33,6 @@ export function followSequence(rows: StateRows, slot: number, peers: StateView |
   const sent = advance(hot, at, 0, peers.sourceSeqlo, sourceState, syn);
   const answered = advance(hot, at, 1, peers.destinationSeqlo, destinationState, synOfResponder);
   if (sent + answered === 0) return;
-  const floats = rows.floats(slot);
   const floatsAt = rows.floatsAt(slot);
   floats[floatsAt + SOURCE_ADVANCE]! += sent;
   floats[floatsAt + DESTINATION_ADVANCE]! += answered;
