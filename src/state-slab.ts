@@ -4,7 +4,7 @@
  * like any other. Slabs come and go with the number of states.
  */
 import { PEER_STATE } from '../protocol/pf-terms.js';
-import type { StateLayout } from '../protocol/pfsync-layout.js';
+import { layout } from '../protocol/pfsync-layout.js';
 import type { StateView } from '../protocol/pfsync-state.js';
 import {
   DIRECTION,
@@ -49,8 +49,7 @@ import {
 const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
 
 /** The record as a layout. It has no peers, age or expiry: what becomes of those stands in the hot row. */
-const TABLE_LAYOUT: StateLayout = {
-  name: 'table',
+const TABLE_FIELDS = {
   size: RECORD_LENGTH,
   interfaceName: RECORD_INTERFACE,
   sourcePeer: RECORD_SOURCE_STATE - PEER_STATE,
@@ -60,28 +59,23 @@ const TABLE_LAYOUT: StateLayout = {
   expire: RECORD_COUNTED,
   packets: RECORD_PACKETS,
   octets: RECORD_OCTETS,
-  counterSize: 8,
   creatorId: RECORD_CREATOR,
   family: RECORD_FAMILY,
   protocol: RECORD_PROTOCOL,
   direction: RECORD_DIRECTION,
   timeout: RECORD_TIMEOUT,
-  wireFamily: RECORD_FAMILY,
   stackFamily: RECORD_TRANSLATED_FAMILY,
   stackProtocol: RECORD_TRANSLATED_PROTOCOL,
-  inbound: ENDS,
-  outbound: ENDS,
-  inboundAfTo: ENDS,
-  outboundAfTo: ENDS,
 };
+const TABLE_ENDS = { inbound: ENDS, outbound: ENDS, inboundAfTo: ENDS, outboundAfTo: ENDS };
+const TABLE_LAYOUT = layout('table', TABLE_FIELDS, TABLE_ENDS);
 
 /** The same record, read with the counters that were told before. */
-const REPORTED_LAYOUT: StateLayout = {
-  ...TABLE_LAYOUT,
-  name: 'table, reported',
-  packets: RECORD_REPORTED,
-  octets: RECORD_REPORTED + 16,
-};
+const REPORTED_LAYOUT = layout(
+  'table, reported',
+  { ...TABLE_FIELDS, packets: RECORD_REPORTED, octets: RECORD_REPORTED + 16 },
+  TABLE_ENDS,
+);
 
 /** `ROWS` states. Who touches more than one word of a row fetches its slab once. */
 export class Slab {
