@@ -74,8 +74,9 @@ export class StateIndex {
   }
 
   #hashOf(slot: number): number {
-    const rows = this.#rows;
-    return hash(rows.word(slot, ID_HIGH), rows.word(slot, ID_LOW), rows.word(slot, CREATOR));
+    const { hot } = this.#rows.slab(slot);
+    const at = this.#rows.hotAt(slot);
+    return hash(hot[at + ID_HIGH]!, hot[at + ID_LOW]!, hot[at + CREATOR]!);
   }
 
   #resize(buckets: number): void {

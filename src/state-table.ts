@@ -2,7 +2,7 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import { familyAt } from '../protocol/flow-record.js';
+import { type FlowRecord, familyAt } from '../protocol/flow-record.js';
 import { ORIGINAL_DESTINATION, TCP } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
 import { hasPorts, icmpType, isSameAddress, StateView } from '../protocol/pfsync-state.js';
@@ -88,8 +88,8 @@ export class StateTable {
     records.setFloat64(recordAt + RECORD_START, time - state.age * 1000);
     const at = rows.hotAt(slot);
     const creatorId = state.creatorId;
-    hot[at + ID_HIGH] = state.idHigh;
-    hot[at + ID_LOW] = state.idLow;
+    hot[at + ID_HIGH] = records.getInt32(recordAt);
+    hot[at + ID_LOW] = records.getInt32(recordAt + 4);
     hot[at + CREATOR] = creatorId;
     hot[at + FLAGS] =
       (state.protocol === TCP ? IS_TCP : 0) |
@@ -180,16 +180,30 @@ export class StateTable {
     this.#rows.read(slot, view);
   }
 
-  /** Whether the responder's TCP sequence numbers were ever told. */
-  hasResponderSequence(slot: number): boolean {
-    return (this.#rows.word(slot, FLAGS) & (SEQUENCE_SEEN << 1)) !== 0;
-  }
-
-  /** Type of the ICMP message that opened the state, or -1. */
-  icmpType(slot: number): number {
-    if ((this.#rows.word(slot, FLAGS) & ICMP_TYPE) === 0) return -1;
-    this.#rows.read(slot, this.#view);
-    return this.#view.port(ORIGINAL_DESTINATION);
+  /**
+   * Fills in what the row tells of a flow: `state`, which is pointed at the record, counters, times and payload. `end` is the
+   * last sign of traffic.
+   */
+  describe(slot: number, state: StateView, flow: FlowRecord): void {
+    const rows = this.#rows;
+    rows.read(slot, state);
+    flow.state = state;
+    state.readVolume(flow.volume);
+    const { hot, floats, records } = rows.slab(slot);
+    const floatsAt = rows.floatsAt(slot);
+    const recordAt = rows.recordAt(slot);
+    const flags = hot[rows.hotAt(slot) + FLAGS]!;
+    const isReported = (flags & REPORTED) !== 0;
+    const traffic = floats[floatsAt + TRAFFIC]!;
+    flow.isContinued = isReported;
+    flow.start = isReported
+      ? records.getFloat64(recordAt + RECORD_REPORTED_AT)
+      : Math.min(records.getFloat64(recordAt + RECORD_START), traffic);
+    flow.end = Math.max(traffic, flow.start);
+    flow.hasResponderSequence = (flags & (SEQUENCE_SEEN << 1)) !== 0;
+    flow.icmpType = (flags & ICMP_TYPE) === 0 ? -1 : state.port(ORIGINAL_DESTINATION);
+    flow.initiatorOctets = floats[floatsAt + SOURCE_ADVANCE]!;
+    flow.responderOctets = floats[floatsAt + DESTINATION_ADVANCE]!;
   }
 
   interfaceNumber(slot: number): number {
@@ -200,10 +214,6 @@ export class StateTable {
   start(slot: number): number {
     const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START);
     return Math.min(told, this.#rows.float(slot, TRAFFIC));
-  }
-
-  lastTraffic(slot: number): number {
-    return this.#rows.float(slot, TRAFFIC);
   }
 
   /** Seconds since the epoch when a message last named the state. */
@@ -218,16 +228,6 @@ export class StateTable {
 
   hasUsefulCounters(slot: number): boolean {
     return (this.#rows.word(slot, FLAGS) & COUNTERS_USEFUL) !== 0;
-  }
-
-  /** Whether TCP sequence numbers have moved since they were first seen: payload was sent, and how much is known. */
-  hasSequenceAdvance(slot: number): boolean {
-    return this.#rows.float(slot, SOURCE_ADVANCE) + this.#rows.float(slot, DESTINATION_ADVANCE) > 0;
-  }
-
-  /** Octets of TCP payload that an end has sent since it was first seen: 0 the initiator, 1 the responder. */
-  sequenceAdvance(slot: number, end: 0 | 1): number {
-    return this.#rows.float(slot, end === 0 ? SOURCE_ADVANCE : DESTINATION_ADVANCE);
   }
 
   /** Earlier records of a long flow have told a part of its volume. */

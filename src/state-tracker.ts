@@ -238,15 +238,11 @@ export class StateTracker implements PfsyncHandler {
   #end(slot: number, endReason: number): void {
     const { table } = this;
     const { flow } = this.#mapper;
-    const wasReported = table.wasReported(slot);
     this.#describe(slot, endReason);
-    flow.end = Math.max(table.lastTraffic(slot), flow.start);
+    const wasReported = flow.isContinued;
     flow.counters = wasReported ? PARTIAL : this.#provenance(slot);
-    if (flow.counters === TCPSEQ) {
-      flow.initiatorOctets = table.sequenceAdvance(slot, 0);
-      flow.responderOctets = table.sequenceAdvance(slot, 1);
-    }
-    table.subtractReported(slot, flow.volume);
+    if (flow.counters === PARTIAL) this.#tellAge(slot);
+    if (wasReported) table.subtractReported(slot, flow.volume);
     this.#mapper.ended(wasReported);
     table.remove(slot);
   }
@@ -254,23 +250,22 @@ export class StateTracker implements PfsyncHandler {
   #describe(slot: number, endReason: number): void {
     const { table } = this;
     const { flow } = this.#mapper;
-    table.read(slot, this.#state);
-    flow.state = this.#state;
-    this.#state.readVolume(flow.volume);
+    table.describe(slot, this.#state, flow);
     flow.interface = this.#interfaces.entry(table.interfaceNumber(slot));
-    flow.start = table.reportedUntil(slot);
     flow.observed = this.time;
-    flow.isContinued = table.wasReported(slot);
-    flow.hasResponderSequence = table.hasResponderSequence(slot);
-    flow.icmpType = table.icmpType(slot);
-    flow.countersAge = Math.max(0, Math.round((this.time - table.lastCounted(slot)) / 1000));
     flow.endReason = endReason;
   }
 
+  #tellAge(slot: number): void {
+    const age = (this.time - this.table.lastCounted(slot)) / 1000;
+    this.#mapper.flow.countersAge = Math.max(0, Math.round(age));
+  }
+
   #provenance(slot: number): number {
-    const isCounted = !isZero(this.#mapper.flow.volume);
+    const { volume, initiatorOctets, responderOctets } = this.#mapper.flow;
+    const isCounted = !isZero(volume);
     if (isCounted && this.table.hasUsefulCounters(slot)) return PARTIAL;
-    if (this.table.hasSequenceAdvance(slot)) return TCPSEQ;
+    if (initiatorOctets + responderOctets > 0) return TCPSEQ;
     return isCounted ? PARTIAL : NONE;
   }
 
@@ -280,6 +275,7 @@ export class StateTracker implements PfsyncHandler {
     const { table, time } = this;
     if (time - table.reportedUntil(slot) < activeTimeout) return;
     this.#describe(slot, ACTIVE_TIMEOUT);
+    this.#tellAge(slot);
     table.subtractReported(slot, this.#mapper.flow.volume);
     this.#mapper.flow.end = time;
     this.#mapper.flow.counters = PARTIAL;
