@@ -9,13 +9,13 @@ import { netflow5Encoder } from '../build/protocol/netflow5.js';
 import { netflow9Encoder } from '../build/protocol/netflow9.js';
 import { readCapture } from '../build/src/capture-file.js';
 import { Exporter } from '../build/src/exporter.js';
-import { inlineMore } from '../build/src/inlining.js';
 import { Log } from '../build/src/log.js';
 import { Pipeline } from '../build/src/pipeline.js';
 import { summaryJson } from '../build/src/summary.js';
 import { Delivered } from '../build/src/transport.js';
+import { prepareForMuch } from '../build/src/v8-flags.js';
 
-inlineMore();
+prepareForMuch();
 
 /** A transport without a network. Messages are only counted. */
 class Nowhere {

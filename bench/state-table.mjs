@@ -6,12 +6,12 @@ import { PfsyncReader } from '../build/protocol/pfsync.js';
 import { STATE_V5_1400, STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { StateFilter } from '../build/src/filter.js';
 import { FlowMapper } from '../build/src/flow.js';
-import { inlineMore } from '../build/src/inlining.js';
 import { InterfaceTable } from '../build/src/interface.js';
 import { StateTracker } from '../build/src/state-tracker.js';
 import { Stats } from '../build/src/stats.js';
+import { prepareForMuch } from '../build/src/v8-flags.js';
 
-inlineMore();
+prepareForMuch();
 
 const [version = 'v6', openText = '1000000', stepsText = '400000'] = process.argv.slice(2);
 const open = Number(openText);

@@ -6,10 +6,10 @@ import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
 import { StateView } from '../build/protocol/pfsync-state.js';
 import { newVolume } from '../build/protocol/volume.js';
-import { inlineMore } from '../build/src/inlining.js';
 import { StateTable } from '../build/src/state-table.js';
+import { prepareForMuch } from '../build/src/v8-flags.js';
 
-inlineMore();
+prepareForMuch();
 
 const open = Number(process.argv[2] ?? '1000000');
 const CREATOR = 0x0badcafe;

@@ -88,8 +88,8 @@ class Run {
     const options = this.#options;
     const { log } = this.#surroundings;
     if (options.reads.length === 0 || options.reads.some(isLarge)) {
-      const { inlineMore } = await import('./inlining.js');
-      inlineMore();
+      const { prepareForMuch } = await import('./v8-flags.js');
+      prepareForMuch();
     }
     const sinks: FlowSink[] = [];
     if (options.format !== undefined) {
