@@ -42,6 +42,8 @@ export class RecordRuns {
   readonly #room: MessageRoom;
   /** Those that have a run, in the order of their first record. */
   readonly #templates: FlowTemplate[] = [];
+  /** The latest moment that a record is from, in milliseconds of the data's clock, which may be set back. */
+  #latest = Number.NEGATIVE_INFINITY;
 
   constructor(writer: MessageWriter, room: MessageRoom) {
     this.#writer = writer;
@@ -53,12 +55,16 @@ export class RecordRuns {
     const run = template.run ?? this.#begin(template);
     template.write(run, run.length, gathered, reply);
     run.length += template.recordLength;
-    if (run.length === run.capacity) this.#send(template, run, flow.observed);
+    if (flow.observed > this.#latest) this.#latest = flow.observed;
+    if (run.length === run.capacity) this.#send(template, run, this.#latest);
   }
 
-  /** Hands everything on to the writer. */
-  flush(now: number): void {
-    for (const template of this.#templates) this.#send(template, template.run!, now);
+  /** Hands everything on to the writer. The answer is `now`, or a later time of the records: messages are not sent before. */
+  flush(now: number): number {
+    const time = Math.max(now, this.#latest);
+    for (const template of this.#templates) this.#send(template, template.run!, time);
+    this.#latest = Number.NEGATIVE_INFINITY;
+    return time;
   }
 
   #begin(template: FlowTemplate): RecordRun {

@@ -97,8 +97,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   }
 
   flush(now: number): void {
-    this.#runs?.flush(now);
-    this.#writer.flush(now);
+    this.#writer.flush(this.#runs?.flush(now) ?? now);
   }
 
   end(now: number): void {

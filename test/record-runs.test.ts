@@ -139,6 +139,23 @@ describe('runs of records', () => {
     expect(flows.length).to.equal(wanted.reduce((sum, sample) => sum + flowOf(sample).records, 0));
   });
 
+  it('are not sent before their flows have ended, where the clock was set back', () => {
+    const room = new RunRoom();
+    const encoder = ipfix()(room);
+    const late = NOW + 3_000_000;
+    for (const sample of KINDS.slice(0, 3)) encoder.add(flowOf({ ...sample, end: late, observed: late }));
+    encoder.add(flowOf({ state: SIX, end: NOW, observed: NOW }));
+    for (const sample of SAMPLES.slice(30, 60)) encoder.add(flowOf({ ...sample, end: NOW, observed: NOW }));
+    encoder.flush(NOW);
+    const { messages } = collect(room.messages);
+    const ends = (flows: readonly CollectedFlow[]) => flows.map(({ endMs }) => endMs!);
+    expect(messages.some(({ flows }) => ends(flows).includes(late))).to.equal(true);
+    // The header counts whole seconds.
+    for (const { exportMs, flows } of messages) {
+      if (flows.length > 0) expect(exportMs + 999).to.be.at.least(Math.max(...ends(flows)));
+    }
+  });
+
   it('are not for uptimes, which are counted from a moment that each message chooses', () => {
     const v9: Open = (room) => netflow9Encoder(room, OPTIONS);
     expect(encoded(v9, new RunRoom())).to.deep.equal(encoded(v9, new Room()));
