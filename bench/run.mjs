@@ -196,6 +196,12 @@ async function stateTable(version) {
   return told.statesPerSecond;
 }
 
+/** Nanoseconds of an operation of the state table, with a million states open. */
+async function tableOperation(name) {
+  const { stdout } = await run(process.execPath, [bundle('table-operations')]);
+  return JSON.parse(stdout)[name];
+}
+
 async function text({ file, manifest }) {
   const args = ['-r', file, '--format', 'json', '-o', '/dev/null', '--summary', 'json'];
   const result = await run(process.execPath, [PROGRAM, ...args]);
@@ -251,6 +257,24 @@ const ROWS = {
     what: 'FreeBSD 1400, a million open: states/s',
     ours: () => stateTable('v5-1400'),
     least: [1_500_000, 3_000_000],
+    needs: 'nothing',
+  },
+  insert: {
+    what: 'state table, a million open: ns for an insert',
+    ours: () => tableOperation('insert'),
+    most: [300, 300],
+    needs: 'nothing',
+  },
+  update: {
+    what: 'the same: ns for an update of a random state',
+    ours: () => tableOperation('update'),
+    most: [300, 300],
+    needs: 'nothing',
+  },
+  delete: {
+    what: 'the same: ns for a delete of a random state',
+    ours: () => tableOperation('delete'),
+    most: [300, 300],
     needs: 'nothing',
   },
   json: {

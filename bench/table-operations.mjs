@@ -1,6 +1,6 @@
 /**
  * The state table alone: nanoseconds for each insert, update and delete of random states among so many open ones, and its memory.
- * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`.
+ * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`; `npm run bench` bundles it, as the program is.
  */
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
