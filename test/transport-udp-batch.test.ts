@@ -62,6 +62,19 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     collector.close();
   });
 
+  it('likes messages of one length where nothing holds them back and nobody waits for them', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const likesRuns = async (options: Partial<UdpOptions>) => {
+      const transport = await openUdpBatch({ ...optionsFor(collector), ...options });
+      await transport.close();
+      return transport.likesRuns;
+    };
+    expect(await likesRuns({ mayWait: true, pace: UNPACED })).to.equal(true);
+    expect(await likesRuns({ mayWait: true, pace: paceOf(1000) })).to.equal(false);
+    expect(await likesRuns({ pace: UNPACED })).to.equal(false);
+    collector.close();
+  });
+
   it('accounts for each datagram and record once when the collector refuses', async () => {
     const collector = await listen(4, '127.0.0.1');
     const options = optionsFor(collector);
