@@ -137,10 +137,9 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
     rest: number,
   ): void {
     if (this.#count === 0) this.#open(flow);
-    if (this.#clock.isClipped === true) this.#clock.clipped++;
+    this.#clock.written();
     const words = this.#words;
-    // No message has more than 511 words. The mask, and the comparison above, tell V8 what it would look for each time: 60
-    // instructions fewer for each record.
+    // No message has more than 511 words: with the mask, V8 does not look for sums that leave 32 bits.
     const at = this.#next & 511;
     this.#next = at + RECORD_WORDS;
     words[at] = from;

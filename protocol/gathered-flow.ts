@@ -93,7 +93,7 @@ export class GatheredFlow {
   /** Takes up the times of the flow as uptimes of the message that it will stand in. */
   setUptimes(flow: FlowRecord, clock: UptimeClock): void {
     clock.set(flow);
-    if (clock.isClipped) clock.clipped++;
+    clock.written();
     this.words[UPTIMES] = networkWord(clock.first);
     this.words[UPTIMES + 1] = networkWord(clock.last);
   }

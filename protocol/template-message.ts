@@ -82,9 +82,12 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     const kind = profile.kindOf(flow, source);
     const isBiflow = profile.isBiflow(kind);
     gathered.gather(flow, source, profile.tellsTranslation(kind));
-    if (isBiflow) gathered.describeBoth();
-    if (isBiflow || (directions & FORWARD) !== 0) this.#write(profile.select(kind, gathered, 0), flow, 0);
-    if (isBiflow) return 1;
+    if (isBiflow) {
+      gathered.describeBoth();
+      this.#write(profile.select(kind, gathered, 0), flow, 0);
+      return 1;
+    }
+    if ((directions & FORWARD) !== 0) this.#write(profile.select(kind, gathered, 0), flow, 0);
     if ((directions & REPLY) !== 0) this.#write(profile.select(kind, gathered, 1), flow, 1);
     return records;
   }

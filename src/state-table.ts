@@ -88,8 +88,8 @@ export class StateTable {
     records.setFloat64(recordAt + RECORD_START, time - state.age * 1000);
     const at = rows.hotAt(slot);
     const creatorId = state.creatorId;
-    hot[at + ID_HIGH] = records.getInt32(recordAt);
-    hot[at + ID_LOW] = records.getInt32(recordAt + 4);
+    hot[at + ID_HIGH] = state.idHigh;
+    hot[at + ID_LOW] = state.idLow;
     hot[at + CREATOR] = creatorId;
     hot[at + FLAGS] =
       (state.protocol === TCP ? IS_TCP : 0) |
@@ -189,17 +189,12 @@ export class StateTable {
     rows.read(slot, state);
     flow.state = state;
     state.readVolume(flow.volume);
-    const { hot, floats, records } = rows.slab(slot);
+    const { hot, floats } = rows.slab(slot);
     const floatsAt = rows.floatsAt(slot);
-    const recordAt = rows.recordAt(slot);
     const flags = hot[rows.hotAt(slot) + FLAGS]!;
-    const isReported = (flags & REPORTED) !== 0;
-    const traffic = floats[floatsAt + TRAFFIC]!;
-    flow.isContinued = isReported;
-    flow.start = isReported
-      ? records.getFloat64(recordAt + RECORD_REPORTED_AT)
-      : Math.min(records.getFloat64(recordAt + RECORD_START), traffic);
-    flow.end = Math.max(traffic, flow.start);
+    flow.isContinued = this.wasReported(slot);
+    flow.start = this.reportedUntil(slot);
+    flow.end = Math.max(floats[floatsAt + TRAFFIC]!, flow.start);
     flow.hasResponderSequence = (flags & (SEQUENCE_SEEN << 1)) !== 0;
     flow.icmpType = (flags & ICMP_TYPE) === 0 ? -1 : state.port(ORIGINAL_DESTINATION);
     flow.initiatorOctets = floats[floatsAt + SOURCE_ADVANCE]!;
@@ -210,7 +205,7 @@ export class StateTable {
     return this.#rows.slab(slot).records.getInt32(this.#rows.recordAt(slot) + RECORD_INTERFACE);
   }
 
-  /** Milliseconds since the epoch; the last sign of traffic where no full record told the age. */
+  /** Milliseconds since the epoch: the earliest start that was told, or the last sign of traffic where that is earlier still. */
   start(slot: number): number {
     const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START);
     return Math.min(told, this.#rows.float(slot, TRAFFIC));

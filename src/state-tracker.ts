@@ -242,7 +242,7 @@ export class StateTracker implements PfsyncHandler {
     const wasReported = flow.isContinued;
     flow.counters = wasReported ? PARTIAL : this.#provenance(slot);
     if (flow.counters === PARTIAL) this.#tellAge(slot);
-    if (wasReported) table.subtractReported(slot, flow.volume);
+    table.subtractReported(slot, flow.volume);
     this.#mapper.ended(wasReported);
     table.remove(slot);
   }

@@ -6,7 +6,7 @@ const FLAGS = [
   // room a state takes a third fewer instructions.
   '--max-inlined-bytecode-size-cumulative=5000',
   // The start leaves so much garbage that the room for new objects grows. Where it grows eightfold at once, and not twice,
-  // what little comes later never fills it.
+  // what little comes later hardly ever fills it.
   '--semi-space-growth-factor=8',
 ];
 
