@@ -15,7 +15,7 @@ import { InterfaceTable } from '../src/interface.js';
 import { NatEvents } from '../src/nat-events.js';
 import { StateTracker } from '../src/state-tracker.js';
 import { Stats } from '../src/stats.js';
-import { collect, DAY, flowOf, NOW, Room, type Sample, STATE, volumeOf } from './flow-sample.js';
+import { collect, DAY, flowOf, NOW, OPTIONS, Room, type Sample, STATE, volumeOf } from './flow-sample.js';
 import { type CollectedFlow, Collector } from './peer/collector.js';
 import { run } from './peer/pfflowd.js';
 import {
@@ -35,8 +35,6 @@ const COUNTS: ExportCounts = {
   notSentOctets: 0,
   notSentRecords: 0,
 };
-
-const OPTIONS: IpfixOptions = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 0 };
 
 function ipfix(room: MessageRoom, options: Partial<IpfixOptions> = {}): FlowEncoder {
   return ipfixEncoder(room, 'full', { ...OPTIONS, ...options });

@@ -2,10 +2,9 @@
 import { createSocket } from 'node:dgram';
 import { expect } from 'chai';
 import type { ExportCounts } from '../protocol/export-statistics.js';
-import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
+import { ipfixEncoder } from '../protocol/ipfix.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { collect, flowOf, NOW, Room, type Sample } from './flow-sample.js';
+import { collect, flowOf, ipfix, NOW, OPTIONS, type Open, Room, type Sample } from './flow-sample.js';
 import type { SimState } from './peer/pfsync-writer.js';
 import { itWith, type Listening, type Report, startNfacctd, startNfcapd, tshark } from './peer/programs.js';
 
@@ -18,14 +17,6 @@ const COUNTS: ExportCounts = {
   notSentOctets: 0,
   notSentRecords: 0,
 };
-const OPTIONS: IpfixOptions = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 0 };
-
-type Open = (room: MessageRoom) => FlowEncoder;
-
-const ipfix =
-  (options: Partial<IpfixOptions> = {}): Open =>
-  (room) =>
-    ipfixEncoder(room, 'full', { ...OPTIONS, ...options });
 const v9: Open = (room) => netflow9Encoder(room, OPTIONS);
 const pflow: Open = (room) => ipfixEncoder(room, 'pflow', OPTIONS);
 

@@ -1,7 +1,8 @@
 /** Flow records to encode, and a room that keeps what was encoded. */
 import { FlowRecord } from '../protocol/flow-record.js';
 import { EXACT, FORWARD, REPLY } from '../protocol/flow-terms.js';
-import { type MessageRoom, wordsOf } from '../protocol/message.js';
+import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
+import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
 import { STATE_V6 } from '../protocol/pfsync-layout.js';
 import { StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
@@ -27,6 +28,15 @@ export class Room implements MessageRoom {
     this.view = new DataView(new Uint8Array(this.view.byteLength).fill(0xa5).buffer);
     this.words = wordsOf(this.view);
   }
+}
+
+export const OPTIONS: IpfixOptions = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 0 };
+
+export type Open = (room: MessageRoom) => FlowEncoder;
+
+/** The full profile of IPFIX. */
+export function ipfix(options: Partial<IpfixOptions> = {}): Open {
+  return (room) => ipfixEncoder(room, 'full', { ...OPTIONS, ...options });
 }
 
 export const STATE: SimState = {

@@ -1,12 +1,19 @@
 import { expect } from 'chai';
 import { NONE, TCPSEQ } from '../protocol/flow-terms.js';
 import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { collect, flowOf, NOW, Room, type Sample } from './flow-sample.js';
+import {
+  collect,
+  flowOf,
+  ipfix as ipfixOnce,
+  NOW,
+  OPTIONS,
+  type Open,
+  Room,
+  type Sample,
+} from './flow-sample.js';
 import type { CollectedFlow } from './peer/collector.js';
 
-const OPTIONS: IpfixOptions = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 40 };
 const COUNTS = {
   ignoredPackets: 0,
   ignoredOctets: 0,
@@ -55,12 +62,12 @@ class RunRoom extends Room {
   readonly likesRuns = true;
 }
 
-type Open = (room: MessageRoom) => FlowEncoder;
+/** Templates are told again and again. */
+const OFTEN: IpfixOptions = { ...OPTIONS, refreshMessages: 40 };
 
-const ipfix =
-  (options: Partial<IpfixOptions> = {}): Open =>
-  (room) =>
-    ipfixEncoder(room, 'full', { ...OPTIONS, ...options });
+function ipfix(options: Partial<IpfixOptions> = {}): Open {
+  return ipfixOnce({ ...OFTEN, ...options });
+}
 
 function encoded(open: Open, room: Room): readonly Uint8Array[] {
   const encoder = open(room);
@@ -86,7 +93,7 @@ describe('runs of records', () => {
     ['IPFIX with statistics', ipfix({ counts: COUNTS })],
     ['IPFIX with names', ipfix({ announce: { names: true, sampling: true } })],
     ['biflows', ipfix({ biflow: true })],
-    ['the layout of pflow(4)', (room) => ipfixEncoder(room, 'pflow', OPTIONS)],
+    ['the layout of pflow(4)', (room) => ipfixEncoder(room, 'pflow', OFTEN)],
   ];
   for (const [name, open] of formats) {
     it(`tell the same flows as messages in order, without a gap: ${name}`, () => {
@@ -157,7 +164,7 @@ describe('runs of records', () => {
   });
 
   it('are not for uptimes, which are counted from a moment that each message chooses', () => {
-    const v9: Open = (room) => netflow9Encoder(room, OPTIONS);
+    const v9: Open = (room) => netflow9Encoder(room, OFTEN);
     expect(encoded(v9, new RunRoom())).to.deep.equal(encoded(v9, new Room()));
   });
 });
