@@ -4,7 +4,7 @@ import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '
 import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import { hasPorts } from '../protocol/pfsync-state.js';
-import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
+import { escapeText, type FlowFormat, LineBuffer, rememberNames } from './text-output.js';
 
 /** In the order in which `writeFlow` writes them. */
 const COLUMNS = [
@@ -39,6 +39,7 @@ const ENDINGS = PROVENANCE.map((counters) => [`,${counters},false\n`, `,${counte
 /** `nat` undefined or `original`: the original view, and the post-NAT cells of translated flows; else that view alone. */
 export function csvFormat(nat: NatView | undefined): FlowFormat {
   const view = nat ?? 'original';
+  const lines = new LineBuffer();
   const writeName = rememberNames(cell);
 
   function writeFlow(flow: FlowRecord): string {
@@ -62,7 +63,7 @@ export function csvFormat(nat: NatView | undefined): FlowFormat {
     );
   }
 
-  return { header: () => `${COLUMNS.join(',')}\n`, write: (flow, out) => out.text(writeFlow(flow)) };
+  return { header: () => `${COLUMNS.join(',')}\n`, lines, write: (flow) => lines.text(writeFlow(flow)) };
 }
 
 function writeEnds(flow: FlowRecord, source: number): string {

@@ -4,7 +4,7 @@ import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '
 import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-terms.js';
 import { ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import { hasPorts } from '../protocol/pfsync-state.js';
-import { escapeText, type FlowFormat, rememberNames } from './text-output.js';
+import { escapeText, type FlowFormat, LineBuffer, rememberNames } from './text-output.js';
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
   1: 'ICMP',
@@ -41,6 +41,7 @@ const LAST_DATE = 8.64e15;
 /** `nat` undefined or `original`: the original view, and where it was translated to; else that view alone. */
 export function tableFormat(nat: NatView | undefined): FlowFormat {
   const view = nat ?? 'original';
+  const lines = new LineBuffer();
   const clock = new Clock();
   const writeName = rememberNames(writeInterfaceName);
 
@@ -62,7 +63,7 @@ export function tableFormat(nat: NatView | undefined): FlowFormat {
     return `${line}\n`;
   }
 
-  return { header: writeHeader, write: (flow, out) => out.text(writeFlow(flow)) };
+  return { header: writeHeader, lines, write: (flow) => lines.text(writeFlow(flow)) };
 }
 
 function writeHeader(): string {

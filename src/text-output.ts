@@ -1,6 +1,6 @@
 /** Flow records as lines of text, to a file or standard output. */
 import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
-import { AsciiWriter } from './ascii-writer.js';
+import { EXCESS, writeText } from './ascii-writer.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -8,28 +8,50 @@ import type { OutputFile } from './output-file.js';
 export interface FlowFormat {
   /** What stands above the flows, with its line end; empty when nothing does. */
   header(): string;
-  /** Writes the record at hand as one line, with its line end: LONGEST_LINE octets at most. */
-  write(flow: FlowRecord, out: AsciiWriter): void;
+  /** Lines that wait to leave. */
+  readonly lines: LineBuffer;
+  /** Writes the record at hand as one more line of `lines`: LONGEST_LINE octets at most. */
+  write(flow: FlowRecord): void;
 }
 
-export const LONGEST_LINE = 4096;
+const LONGEST_LINE = 4096;
 
 /** Lines are gathered up to this length. */
 const BLOCK = 65536;
+
+/** Room for a block of lines. */
+export class LineBuffer {
+  readonly view = new DataView(new ArrayBuffer(BLOCK + LONGEST_LINE + EXCESS));
+  length = 0;
+
+  get isFull(): boolean {
+    return this.length >= BLOCK;
+  }
+
+  text(text: string): void {
+    this.length = writeText(this.view, this.length, text);
+  }
+
+  /** What was written since the last time; it is valid until the next writing. */
+  take(): Uint8Array {
+    const lines = new Uint8Array(this.view.buffer, 0, this.length);
+    this.length = 0;
+    return lines;
+  }
+}
 
 export class TextOutput implements FlowSink {
   readonly isCongested = false;
   readonly #file: OutputFile;
   readonly #format: FlowFormat;
-  readonly #lines = new AsciiWriter(BLOCK + LONGEST_LINE);
   readonly #writeRecord: (flow: FlowRecord) => void;
 
   constructor(file: OutputFile, format: FlowFormat) {
     this.#file = file;
     this.#format = format;
     this.#writeRecord = (flow) => {
-      format.write(flow, this.#lines);
-      if (this.#lines.length >= BLOCK) this.#handOn();
+      format.write(flow);
+      if (format.lines.isFull) this.#handOn();
     };
     file.write(format.header());
   }
@@ -57,17 +79,14 @@ export class TextOutput implements FlowSink {
   }
 
   #handOn(): void {
-    const { octets, length } = this.#lines;
-    this.#lines.clear();
-    this.#file.write(octets.subarray(0, length));
+    this.#file.write(this.#format.lines.take());
   }
 }
 
 /** The record at hand as a line of its own. */
 export function lineOf(format: FlowFormat, flow: FlowRecord): string {
-  const out = new AsciiWriter(LONGEST_LINE);
-  format.write(flow, out);
-  return String.fromCharCode(...out.octets.subarray(0, out.length));
+  format.write(flow);
+  return String.fromCharCode(...format.lines.take());
 }
 
 /** Names that a hostile sender can make up without end are not all kept. */
@@ -78,12 +97,18 @@ export function rememberNames<Text extends object | string>(
   write: (name: string) => Text,
 ): (name: string) => Text {
   const texts = new Map<string, Text>();
+  let lastName: string | undefined;
+  let lastText: Text;
   return (name) => {
-    const known = texts.get(name);
-    if (known !== undefined) return known;
-    if (texts.size >= MOST_NAMES) texts.clear();
-    const text = write(name);
-    texts.set(name, text);
+    if (name === lastName) return lastText;
+    let text = texts.get(name);
+    if (text === undefined) {
+      if (texts.size >= MOST_NAMES) texts.clear();
+      text = write(name);
+      texts.set(name, text);
+    }
+    lastName = name;
+    lastText = text;
     return text;
   };
 }

@@ -1,17 +1,27 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decimal, hexWord, milliseconds, writeAddress } from '../protocol/address.js';
-import { AsciiWriter, piece } from '../src/ascii-writer.js';
+import { writeAddress as addressText, decimal, hexWord, milliseconds } from '../protocol/address.js';
+import {
+  EXCESS,
+  loosePiece,
+  millisecondsWriter,
+  piece,
+  writeAddress,
+  writeDecimal,
+  writeInteger,
+  writeMilliseconds,
+  writeText,
+} from '../src/ascii-writer.js';
+import { writeHexWord } from '../src/digits.js';
 
-function written(write: (out: AsciiWriter) => void): string {
-  const out = new AsciiWriter(1000);
-  // What the writer leaves unwritten must show.
-  out.octets.fill(0xa5);
-  out.text('<');
-  write(out);
-  out.text('>');
-  expect(out.length).to.be.at.most(1000);
-  return String.fromCharCode(...out.octets.subarray(1, out.length - 1));
+function written(write: (view: DataView, at: number) => number): string {
+  const octets = new Uint8Array(1000 + EXCESS);
+  // What is left unwritten must show.
+  octets.fill(0xa5);
+  const view = new DataView(octets.buffer);
+  const end = writeText(view, write(view, writeText(view, 0, '<')), '>');
+  expect(end).to.be.at.most(1000);
+  return String.fromCharCode(...octets.subarray(1, end - 1));
 }
 
 describe('the writer of ASCII', () => {
@@ -21,9 +31,11 @@ describe('the writer of ASCII', () => {
     });
     fc.assert(
       fc.property(fc.array(ascii, { maxLength: 20 }), (texts) => {
-        expect(written((out) => texts.forEach((text) => void out.piece(piece(text))))).to.equal(
-          texts.join(''),
-        );
+        for (const kind of [piece, loosePiece]) {
+          const write = (view: DataView, at: number) =>
+            texts.reduce((end, text) => kind(text)(view, end), at);
+          expect(written(write)).to.equal(texts.join(''));
+        }
       }),
     );
   });
@@ -33,13 +45,25 @@ describe('the writer of ASCII', () => {
     const time = fc.oneof(fc.integer({ min: -5000, max: 5000 }), fc.double({ min: 0, max: 2 ** 43 }));
     fc.assert(
       fc.property(word, word, time, (high, low, when) => {
-        expect(written((out) => out.integer(low | 0))).to.equal(`${low | 0}`);
-        expect(written((out) => out.decimal(0, low))).to.equal(decimal(0, low));
-        expect(written((out) => out.decimal(high, low))).to.equal(decimal(high, low));
-        expect(written((out) => out.hexWord(low))).to.equal(hexWord(low));
-        expect(written((out) => out.milliseconds(when))).to.equal(milliseconds(when));
+        expect(written((view, at) => writeInteger(view, at, low | 0))).to.equal(`${low | 0}`);
+        expect(written((view, at) => writeDecimal(view, at, 0, low))).to.equal(decimal(0, low));
+        expect(written((view, at) => writeDecimal(view, at, high, low))).to.equal(decimal(high, low));
+        expect(written((view, at) => writeHexWord(view, at, low))).to.equal(hexWord(low));
+        expect(written((view, at) => writeMilliseconds(view, at, when))).to.equal(milliseconds(when));
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  it('writes a time that comes again', () => {
+    const time = fc.constantFrom(-1, 0, 999.5, 1000, 1.15e12, 1.15e12 + 0.25, 2 ** 80, Number.NaN);
+    fc.assert(
+      fc.property(fc.array(time), (times) => {
+        const write = millisecondsWriter();
+        for (const when of times) {
+          expect(written((view, at) => write(view, at, when))).to.equal(milliseconds(when));
+        }
+      }),
     );
   });
 
@@ -49,8 +73,9 @@ describe('the writer of ASCII', () => {
         fc.uint8Array({ minLength: 16, maxLength: 16 }),
         fc.constantFrom(4, 6),
         (octets, family) => {
-          const view = new DataView(octets.buffer);
-          expect(written((out) => out.address(view, 0, family))).to.equal(writeAddress(view, 0, family));
+          const from = new DataView(octets.buffer);
+          const text = written((view, at) => writeAddress(view, at, from, 0, family));
+          expect(text).to.equal(addressText(from, 0, family));
         },
       ),
       { numRuns: 1000 },
