@@ -1,6 +1,6 @@
 /** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
 import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
-import { EXACT, LACK_OF_RESOURCES, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import { hasPorts, type StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, OCTETS_HIGH, OCTETS_LOW, PACKETS_HIGH, PACKETS_LOW } from '../protocol/volume.js';
@@ -60,15 +60,13 @@ const LINE_END = piece('}}\n');
 const QUOTE = piece('"');
 const INGRESS = piece(',"flowDirection":0');
 const EGRESS = piece(',"flowDirection":1');
-/** By flowEndReason. */
-const END_REASONS = Array.from({ length: LACK_OF_RESOURCES + 1 }, (_, reason) =>
-  piece(`,"flowEndReason":${reason},"pf":{"stateId":"`),
-);
-/** By provenance and direction. */
-const ENDINGS = PROVENANCE.map((counters) => [
-  piece(`,"counters":"${counters}","reply":false`),
-  piece(`,"counters":"${counters}","reply":true`),
-]);
+const END_REASON = piece(',"flowEndReason":');
+const STATE_ID = piece(',"pf":{"stateId":"');
+const EXACT_COUNTERS = piece(',"counters":"exact"');
+/** By provenance. */
+const COUNTERS = PROVENANCE.map((counters) => piece(`,"counters":"${counters}"`));
+const FORWARD_RECORD = piece(',"reply":false');
+const REPLY_RECORD = piece(',"reply":true');
 
 /** `nat` undefined or `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
 export function jsonFormat(nat: NatView = 'original'): FlowFormat {
@@ -99,14 +97,17 @@ export function jsonFormat(nat: NatView = 'original'): FlowFormat {
       at = writeEnds(view, at, state, TRANSLATED_SOURCE ^ reply, postNatKeys);
     }
     at = interfacePiece(flow.interface.name)(view, at);
-    at = END_REASONS[flow.endReason]!(view, at);
+    at = END_REASON(view, at);
+    at = writeFirst(view, at, flow.endReason);
+    at = STATE_ID(view, at);
     at = writeHexWord(view, at, state.idHigh);
     at = writeHexWord(view, at, state.idLow);
     at = CREATOR_ID(view, at);
     at = writeHexWord(view, at, state.creatorId);
     at = state.direction === INBOUND ? INBOUND_RULE(view, at) : OUTBOUND_RULE(view, at);
     at = writeInteger(view, at, state.rule);
-    at = ENDINGS[flow.counters]![reply]!(view, at);
+    at = flow.counters === EXACT ? EXACT_COUNTERS(view, at) : COUNTERS[flow.counters]!(view, at);
+    at = reply === 0 ? FORWARD_RECORD(view, at) : REPLY_RECORD(view, at);
     if (flow.counters === PARTIAL) {
       at = COUNTERS_AGE(view, at);
       at = writeDecimal(view, at, 0, flow.countersAge);
