@@ -1,9 +1,9 @@
 /**
- * UDP to one address as fast as the system takes it, for large captures and live: datagrams leave in batches, on Linux with
- * one system call for many, else on a thread beside where that helps. Where neither can be done, `transport-udp` serves.
+ * UDP to one address as fast as Linux takes it, for large captures and live: datagrams leave in batches, one system call for
+ * many. Where that cannot be done, `transport-udp` serves.
  */
 import { getSystemErrorMap } from 'node:util';
-import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
+import { type DatagramBatch, openBatch } from './datagram-batch.js';
 import { UNPACED } from './pace.js';
 import { pause } from './pause.js';
 import { Delivered, type Transport, takeBack } from './transport.js';
@@ -34,25 +34,15 @@ const ASIDE = 0.4;
 
 const ECONNREFUSED = 111;
 
-/** The same where a thread of this program sends them: it has memory of its own. */
-const MOST_BESIDE = 768;
-
-/** Resolves the name and opens the socket. Throws a StartError. `openKernel` is another way to the kernel, or none. */
-export async function openUdpBatch(options: UdpOptions, openKernel = openBatch): Promise<Transport> {
+/** Resolves the name and opens the socket. Throws a StartError. */
+export async function openUdpBatch(options: UdpOptions): Promise<Transport> {
   const { endpoint, source } = options;
   const { family, address } = await collectorAddress(options);
   const size = options.maxMessage ?? LARGEST[family];
   const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), MOST_DATAGRAMS);
   const to = { family, address, port: endpoint.port, source, sendBuffer: SEND_BUFFER };
-  const batch = openKernel(to, count, size) ?? (await openBeside(options, to, count, size));
+  const batch = openBatch(to, count, size);
   return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch);
-}
-
-/** Another thread takes work off this one, not off the machine: it is for conversions that somebody waits for. */
-async function openBeside(options: UdpOptions, to: BatchAddress, count: number, size: number) {
-  if (!options.mayWait || options.pace !== UNPACED) return undefined;
-  const { openThread } = await import('./datagram-thread.js');
-  return openThread(to, Math.min(count, MOST_BESIDE), size);
 }
 
 /**
@@ -85,7 +75,7 @@ class UdpBatchTransport implements Transport {
   constructor(options: UdpOptions, batch: DatagramBatch) {
     const { mayWait = false } = options;
     this.#options = options;
-    this.likesRuns = mayWait && !this.#isPaced && batch.cutsRuns;
+    this.likesRuns = mayWait && !this.#isPaced;
     this.#batch = batch;
     this.#count = batch.views.length;
     this.#records = new Int32Array(this.#count);

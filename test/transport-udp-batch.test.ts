@@ -2,7 +2,6 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -10,155 +9,44 @@ import { openBatch } from '../src/datagram-batch.js';
 import { Log } from '../src/log.js';
 import { paceOf, UNPACED } from '../src/pace.js';
 import type { Transport } from '../src/transport.js';
-import { openUdp, type UdpOptions, UdpTransport } from '../src/transport-udp.js';
+import { openUdp, type UdpOptions } from '../src/transport-udp.js';
 import { openUdpBatch } from '../src/transport-udp-batch.js';
 
 const canBatch = process.platform === 'linux' && process.arch === 'x64' && hasKoffi();
+const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs koffi on Linux)';
 
-const HOSTS = [
-  { family: 4, host: '127.0.0.1' },
-  { family: 6, host: '::1' },
-] as const;
-
-const WAYS = [
-  {
-    title: 'UDP in batches through koffi, on Linux',
-    isPossible: canBatch,
-    open: (options: UdpOptions) => openUdpBatch(options),
-  },
-  {
-    title: 'UDP in batches on a thread, with two processors',
-    isPossible: availableParallelism() > 1,
-    open: (options: UdpOptions) => openUdpBatch({ ...options, mayWait: true }, () => undefined),
-  },
-];
-
-for (const { title, isPossible, open } of WAYS) {
-  (isPossible ? describe : describe.skip)(title, () => {
-    it('is the way that was chosen', async () => {
-      const collector = await listen(4, '127.0.0.1');
-      const transport = await open(optionsFor(collector));
-      await transport.close();
+(canBatch ? describe : describe.skip)(title, () => {
+  const hosts = [
+    { family: 4, host: '127.0.0.1' },
+    { family: 6, host: '::1' },
+  ] as const;
+  for (const { family, host } of hosts) {
+    it(`sends over IPv${family}, from a source address, what single datagrams would carry`, async () => {
+      const collector = await listen(family, host);
+      const lengths = [
+        1,
+        1452,
+        1452,
+        1452,
+        900,
+        1452,
+        1452,
+        1451,
+        1452,
+        7,
+        7,
+        7,
+        8,
+        ...Array(150).fill(1000),
+      ];
+      const wanted = await receive(collector, lengths, openUdp({ ...optionsFor(collector), source: host }));
+      const got = await receive(collector, lengths, openUdpBatch({ ...optionsFor(collector), source: host }));
       collector.close();
-      expect(transport).not.to.be.instanceOf(UdpTransport);
+      expect(wanted.map(({ length }) => length)).to.deep.equal(lengths);
+      expect(got).to.deep.equal(wanted);
     });
+  }
 
-    for (const { family, host } of HOSTS) {
-      it(`sends over IPv${family}, from a source address, what single datagrams would carry`, async () => {
-        const collector = await listen(family, host);
-        const lengths = [
-          1,
-          1452,
-          1452,
-          1452,
-          900,
-          1452,
-          1452,
-          1451,
-          1452,
-          7,
-          7,
-          7,
-          8,
-          ...Array(150).fill(1000),
-        ];
-        const wanted = await receive(collector, lengths, openUdp({ ...optionsFor(collector), source: host }));
-        const got = await receive(collector, lengths, open({ ...optionsFor(collector), source: host }));
-        collector.close();
-        expect(wanted.map(({ length }) => length)).to.deep.equal(lengths);
-        expect(got).to.deep.equal(wanted);
-      });
-    }
-
-    it('accounts for each datagram and record once when the collector refuses', async () => {
-      const collector = await listen(4, '127.0.0.1');
-      const options = optionsFor(collector);
-      collector.close();
-      await once(collector, 'close');
-      const transport = await open(options);
-      for (let i = 0; i < 200; i++) fill(transport, i, 100);
-      await transport.close();
-      const { sent, lost, errors } = transport;
-      expect(lost.messages).to.be.above(0).and.equal(errors);
-      expect(sent.messages + lost.messages).to.equal(200);
-      expect(sent.records + lost.records).to.equal(200 * 3);
-      expect(sent.octets + lost.octets).to.equal(200 * 100);
-    });
-
-    it('sends in order what is more than the ring holds, before the event loop has turned', async () => {
-      const collector = await listen(4, '127.0.0.1');
-      const received = collect(collector);
-      const transport = await open(optionsFor(collector));
-      let wasCongested = false;
-      for (let i = 0; i < 8000; i++) {
-        fill(transport, i >> 5, 100);
-        wasCongested ||= transport.isCongested;
-      }
-      expect(wasCongested).to.equal(true);
-      await transport.close();
-      await setTimeout(20);
-      collector.close();
-      expect(transport.sent).to.deep.include({ messages: 8000, records: 24_000, octets: 800_000 });
-      expect(transport.lost.messages).to.equal(0);
-      // The collector had no chance to read in between: it may have missed the later ones.
-      const order = received.map((octets) => octets[0]!);
-      expect(order.length).to.be.above(100);
-      expect(order).to.deep.equal(order.toSorted((one, other) => one - other));
-    });
-
-    for (const isListening of [true, false]) {
-      it(`accounts for what leaves on a thread beside, ${isListening ? 'taken' : 'refused'}`, async () => {
-        const collector = await listen(4, '127.0.0.1');
-        const options = optionsFor(collector);
-        if (!isListening) {
-          collector.close();
-          await once(collector, 'close');
-        }
-        const transport = await open(options);
-        for (let i = 0; i < 5000; i++) {
-          fill(transport, i, 100);
-          if (transport.isCongested) await transport.drained();
-          expect(transport.isCongested).to.equal(false);
-        }
-        await transport.close();
-        if (isListening) collector.close();
-        const { sent, lost, errors } = transport;
-        expect(sent.messages + lost.messages).to.equal(5000);
-        expect(sent.records + lost.records).to.equal(15_000);
-        expect(lost.messages).to.equal(errors);
-        expect(errors > 0).to.equal(!isListening);
-      });
-    }
-
-    it('counts what is longer than the protocol allows as lost, and sends the rest', async () => {
-      const collector = await listen(4, '127.0.0.1');
-      const received = collect(collector);
-      const transport = await open({ ...optionsFor(collector), maxMessage: 65_535 });
-      fill(transport, 1, 100);
-      fill(transport, 2, 65_535);
-      fill(transport, 3, 100);
-      await transport.close();
-      expect(transport.sent.messages).to.equal(2);
-      expect(transport.lost).to.include({ messages: 1, octets: 65_535 });
-      await setTimeout(20);
-      collector.close();
-      expect(received.map((octets) => octets[0])).to.deep.equal([1, 3]);
-    });
-
-    it('sends what does not fill a batch without being asked', async () => {
-      const collector = await listen(4, '127.0.0.1');
-      const transport = await open(optionsFor(collector));
-      const arrival = once(collector, 'message');
-      fill(transport, 9, 50);
-      const [octets] = await arrival;
-      expect(octets).to.have.length(50);
-      await transport.close();
-      collector.close();
-    });
-  });
-}
-
-(canBatch ? describe : describe.skip)('UDP in batches through koffi', () => {
   it('cuts messages where the kernel can: a run of equal datagrams is one message', async () => {
     const collector = await listen(4, '127.0.0.1');
     const { port } = collector.address() as AddressInfo;
@@ -187,6 +75,62 @@ for (const { title, isPossible, open } of WAYS) {
     collector.close();
   });
 
+  it('accounts for each datagram and record once when the collector refuses', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const options = optionsFor(collector);
+    collector.close();
+    await once(collector, 'close');
+    const transport = await openUdpBatch(options);
+    for (let i = 0; i < 200; i++) fill(transport, i, 100);
+    await transport.close();
+    const { sent, lost, errors } = transport;
+    expect(lost.messages).to.be.above(0).and.equal(errors);
+    expect(sent.messages + lost.messages).to.equal(200);
+    expect(sent.records + lost.records).to.equal(200 * 3);
+    expect(sent.octets + lost.octets).to.equal(200 * 100);
+  });
+
+  it('sends in order what is more than the ring holds, before the event loop has turned', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const received = collect(collector);
+    const transport = await openUdpBatch(optionsFor(collector));
+    for (let i = 0; i < 8000; i++) fill(transport, i >> 5, 100);
+    expect(transport.isCongested).to.equal(true);
+    await transport.close();
+    await setTimeout(20);
+    collector.close();
+    expect(transport.sent).to.deep.include({ messages: 8000, records: 24_000, octets: 800_000 });
+    expect(transport.lost.messages).to.equal(0);
+    // The collector had no chance to read in between: it may have missed the later ones.
+    const order = received.map((octets) => octets[0]!);
+    expect(order.length).to.be.above(100);
+    expect(order).to.deep.equal(order.toSorted((one, other) => one - other));
+  });
+
+  for (const isListening of [true, false]) {
+    it(`accounts for what leaves on a thread beside, ${isListening ? 'taken' : 'refused'}`, async () => {
+      const collector = await listen(4, '127.0.0.1');
+      const options = optionsFor(collector);
+      if (!isListening) {
+        collector.close();
+        await once(collector, 'close');
+      }
+      const transport = await openUdpBatch(options);
+      for (let i = 0; i < 5000; i++) {
+        fill(transport, i, 100);
+        if (transport.isCongested) await transport.drained();
+        expect(transport.isCongested).to.equal(false);
+      }
+      await transport.close();
+      if (isListening) collector.close();
+      const { sent, lost, errors } = transport;
+      expect(sent.messages + lost.messages).to.equal(5000);
+      expect(sent.records + lost.records).to.equal(15_000);
+      expect(lost.messages).to.equal(errors);
+      expect(errors > 0).to.equal(!isListening);
+    });
+  }
+
   it('gives way to a transport that goes on trying, where the address cannot be reached at the start', async () => {
     const collector = await listen(4, '127.0.0.1');
     const received = collect(collector);
@@ -211,6 +155,21 @@ for (const { title, isPossible, open } of WAYS) {
     expect(transport.lost.messages).to.be.above(0);
   });
 
+  it('counts what is longer than the protocol allows as lost, and sends the rest', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const received = collect(collector);
+    const transport = await openUdpBatch({ ...optionsFor(collector), maxMessage: 65_535 });
+    fill(transport, 1, 100);
+    fill(transport, 2, 65_535);
+    fill(transport, 3, 100);
+    await transport.close();
+    expect(transport.sent.messages).to.equal(2);
+    expect(transport.lost).to.include({ messages: 1, octets: 65_535 });
+    await setTimeout(20);
+    collector.close();
+    expect(received.map((octets) => octets[0])).to.deep.equal([1, 3]);
+  });
+
   it('keeps to the pace, also when the ring is full', async () => {
     const collector = await listen(4, '127.0.0.1');
     const transport = await openUdpBatch({ ...optionsFor(collector), pace: paceOf(30_000) });
@@ -222,30 +181,16 @@ for (const { title, isPossible, open } of WAYS) {
     expect(performance.now() - began).to.be.above(130);
     expect(transport.sent.messages).to.equal(1500);
   });
-});
 
-describe('UDP in batches where there is no koffi', () => {
-  it('serves one datagram at a time where a pace holds them back, or live', async () => {
+  it('sends what does not fill a batch without being asked', async () => {
     const collector = await listen(4, '127.0.0.1');
-    for (const options of [{ mayWait: true, pace: paceOf(1000) }, { mayWait: false }]) {
-      const transport = await openUdpBatch({ ...optionsFor(collector), ...options }, () => undefined);
-      expect(transport).to.be.instanceOf(UdpTransport);
-      await transport.close();
-    }
-    collector.close();
-  });
-
-  it('serves one datagram at a time where no thread can open the address', async () => {
-    const collector = await listen(4, '127.0.0.1');
-    const options = optionsFor(collector);
-    // Without SO_BROADCAST the system refuses to connect to it.
-    const endpoint = { ...options.endpoint, host: '255.255.255.255' };
-    const transport = await openUdpBatch({ ...options, endpoint, mayWait: true }, () => undefined);
-    expect(transport).to.be.instanceOf(UdpTransport);
-    fill(transport, 1, 100);
+    const transport = await openUdpBatch(optionsFor(collector));
+    const arrival = once(collector, 'message');
+    fill(transport, 9, 50);
+    const [octets] = await arrival;
+    expect(octets).to.have.length(50);
     await transport.close();
     collector.close();
-    expect(transport.lost.messages).to.equal(1);
   });
 });
 
