@@ -7,6 +7,9 @@ import { writeDigits, writeIpv4, writeNine, writeThree } from './digits.js';
 
 export const EXCESS = 16;
 
+/** Octets that are kept of a text: two numbers of eight. */
+const KEPT = 16;
+
 /** Writes a text that is written again and again. */
 export type Piece = (view: DataView, at: number) => number;
 
@@ -68,9 +71,6 @@ export function writeMilliseconds(view: DataView, at: number, time: number): num
   if (!(seconds > 0 && seconds <= 0x7fff_ffff)) return writeText(view, at, milliseconds(time));
   return writeThree(view, writeDigits(view, at, seconds | 0), (time - 1000 * seconds) | 0);
 }
-
-/** What is kept of a text: two words of eight octets. */
-const KEPT = 16;
 
 /**
  * The same, for times that come again and again, as a packet's does with each of its flows and a flow's with both of its
