@@ -5,7 +5,7 @@ import type { ExportCounts } from '../protocol/export-statistics.js';
 import type { FlowRecord } from '../protocol/flow-record.js';
 import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
+import type { FlowEncoder } from '../protocol/message.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
@@ -15,7 +15,19 @@ import { InterfaceTable } from '../src/interface.js';
 import { NatEvents } from '../src/nat-events.js';
 import { StateTracker } from '../src/state-tracker.js';
 import { Stats } from '../src/stats.js';
-import { collect, DAY, flowOf, NOW, OPTIONS, Room, type Sample, STATE, volumeOf } from './flow-sample.js';
+import {
+  collect,
+  DAY,
+  flowOf,
+  ipfix,
+  NOW,
+  OPTIONS,
+  type Open,
+  Room,
+  type Sample,
+  STATE,
+  volumeOf,
+} from './flow-sample.js';
 import { type CollectedFlow, Collector } from './peer/collector.js';
 import { run } from './peer/pfflowd.js';
 import {
@@ -36,19 +48,11 @@ const COUNTS: ExportCounts = {
   notSentRecords: 0,
 };
 
-function ipfix(room: MessageRoom, options: Partial<IpfixOptions> = {}): FlowEncoder {
-  return ipfixEncoder(room, 'full', { ...OPTIONS, ...options });
+function v9(options: Partial<IpfixOptions> = {}): Open {
+  return (room) => netflow9Encoder(room, { ...OPTIONS, ...options });
 }
 
-function v9(room: MessageRoom, options: Partial<IpfixOptions> = {}): FlowEncoder {
-  return netflow9Encoder(room, { ...OPTIONS, ...options });
-}
-
-function sent(
-  open: (room: MessageRoom) => FlowEncoder,
-  use: (encoder: FlowEncoder) => void,
-  length?: number,
-): Collector {
+function sent(open: Open, use: (encoder: FlowEncoder) => void, length?: number): Collector {
   const room = new Room(length);
   use(open(room));
   const collector = collect(room.messages);
@@ -57,13 +61,10 @@ function sent(
 }
 
 function exported(samples: readonly Sample[], options: Partial<IpfixOptions> = {}): Collector {
-  return sent(
-    (room) => ipfix(room, options),
-    (encoder) => {
-      for (const sample of samples) encoder.add(flowOf(sample));
-      encoder.end(NOW);
-    },
-  );
+  return sent(ipfix(options), (encoder) => {
+    for (const sample of samples) encoder.add(flowOf(sample));
+    encoder.end(NOW);
+  });
 }
 
 function peers(source: number, destination: number): SimState['peers'] {
@@ -128,7 +129,7 @@ describe('tcpControlBits', () => {
 
   it('stands in v9 as in IPFIX, in one octet', () => {
     const room = new Room();
-    const encoder = v9(room);
+    const encoder = v9()(room);
     encoder.add(flowOf({}));
     encoder.flush(NOW);
     expect(collect(room.messages).flows[0]?.fields.get('6')).to.equal(0x13);
@@ -139,7 +140,7 @@ describe('tcpControlBits', () => {
 /** Of messages that pass through the table, as v6's do. */
 function trackedFlows(states: readonly SimState[], version: 'v6' | 'v6-openbsd47'): Collector {
   const room = new Room();
-  const encoder = ipfix(room);
+  const encoder = ipfix()(room);
   const tracker = trackerOf((flow) => encoder.add(flow));
   const key = (state: SimState) => ({ id: state.id, creatorId: state.creatorId });
   const inserts = { action: 'insert' as const, records: states.map((one) => encodeState(version, one)) };
@@ -225,7 +226,7 @@ describe('options data', () => {
           (steps, length) => {
             let now = NOW;
             const { messages } = sent(
-              (room) => open(room, { announce: ALL }),
+              open({ announce: ALL }),
               (encoder) => {
                 for (const [index, step] of steps) {
                   now += step;
@@ -252,32 +253,26 @@ describe('options data', () => {
     });
 
     it(`${format}: a refresh tells all that is known, in whatever many messages it takes`, () => {
-      const { messages } = sent(
-        (room) => open(room, { announce: ALL, refreshMessages: 1 }),
-        (encoder) => {
-          for (let index = 1; index <= 100; index++) {
-            encoder.add(flowOf({ interfaceIndex: index, interfaceName: `em${index}` }));
-          }
-          encoder.flush(NOW);
-          encoder.add(flowOf({ interfaceIndex: 1, interfaceName: 'em1' }));
-          encoder.flush(NOW);
-        },
-      );
+      const { messages } = sent(open({ announce: ALL, refreshMessages: 1 }), (encoder) => {
+        for (let index = 1; index <= 100; index++) {
+          encoder.add(flowOf({ interfaceIndex: index, interfaceName: `em${index}` }));
+        }
+        encoder.flush(NOW);
+        encoder.add(flowOf({ interfaceIndex: 1, interfaceName: 'em1' }));
+        encoder.flush(NOW);
+      });
       const lastRefresh = messages.slice(messages.findLastIndex(({ templates }) => templates.length > 2));
       const told = lastRefresh.flatMap(({ options }) => options.filter(({ fields }) => fields.has('82')));
       expect(new Set(told.map(({ fields }) => fields.get('10'))).size).to.equal(100);
     });
 
     it(`${format}: names that a hostile sender made up are text, and not without end`, () => {
-      const { options } = sent(
-        (room) => open(room, { announce: ALL }),
-        (encoder) => {
-          for (let index = 1; index <= 3000; index++) {
-            encoder.add(flowOf({ interfaceIndex: index, interfaceName: '\x1b[2J\xff\xfe\x07"em' }));
-          }
-          encoder.flush(NOW);
-        },
-      );
+      const { options } = sent(open({ announce: ALL }), (encoder) => {
+        for (let index = 1; index <= 3000; index++) {
+          encoder.add(flowOf({ interfaceIndex: index, interfaceName: '\x1b[2J\xff\xfe\x07"em' }));
+        }
+        encoder.flush(NOW);
+      });
       const names = options.filter(({ fields }) => fields.has('82'));
       expect(names.length).to.be.lessThan(1100);
       expect(names[0]?.fields.get('82')).to.equal('?[2J???"em');
@@ -295,7 +290,7 @@ describe('options data', () => {
   });
 
   it('v9: always says so, in its own elements', () => {
-    const { options } = sent(v9, (encoder) => {
+    const { options } = sent(v9(), (encoder) => {
       encoder.add(flowOf({}));
       encoder.flush(NOW);
     });
@@ -362,7 +357,7 @@ describe('biflow', () => {
     fc.assert(
       fc.property(fc.array(one, { maxLength: 60 }), fc.integer({ min: 512, max: 1472 }), (states, length) => {
         const { flows } = sent(
-          (room) => ipfix(room, { biflow: true }),
+          ipfix({ biflow: true }),
           (encoder) => {
             for (const [id, { forward, reply, proto, counters, flush }] of states.entries()) {
               const state = { id: BigInt(id), proto, protoAfter: proto };
@@ -466,7 +461,7 @@ describe('NAT events', () => {
   ];
 
   function eventsOf(play: (tracker: Tracker) => void, maxStates?: number): CollectedFlow[] {
-    const { flows } = sent(ipfix, (encoder) => {
+    const { flows } = sent(ipfix(), (encoder) => {
       play(
         trackerOf(
           () => {},
@@ -553,7 +548,7 @@ describe('NAT events', () => {
   }
 
   it('stand in v9 too', () => {
-    const { flows } = sent(v9, (encoder) => {
+    const { flows } = sent(v9(), (encoder) => {
       encoder.addNatEvent?.(flowOf({ natEvent: 4 }));
       encoder.add(flowOf({}));
       encoder.flush(NOW);
@@ -570,10 +565,10 @@ const CHANGES: Readonly<Record<string, Partial<SimState>>> = {
 
 describe('exporters kept running', () => {
   const NEAR = 2 ** 32 - 50;
-  const near: readonly [string, (room: MessageRoom) => FlowEncoder][] = [
+  const near: readonly [string, Open][] = [
     ['v5', (room) => netflow5Encoder(room, 'inside', 1, NEAR)],
-    ['v9', (room) => v9(room, { sequence: NEAR })],
-    ['ipfix', (room) => ipfix(room, { sequence: NEAR, counts: COUNTS, announce: ALL })],
+    ['v9', v9({ sequence: NEAR })],
+    ['ipfix', ipfix({ sequence: NEAR, counts: COUNTS, announce: ALL })],
     ['pflow', (room) => ipfixEncoder(room, 'pflow', { ...OPTIONS, sequence: NEAR })],
   ];
   for (const [format, open] of near) {
@@ -603,17 +598,14 @@ describe('exporters kept running', () => {
         fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
           let now = NOW;
           const times: number[] = [];
-          const { flows, messages } = sent(
-            (room) => open(room, { announce: ALL, counts: COUNTS }),
-            (encoder) => {
-              for (const moved of [...steps, 60 * DAY]) {
-                now += moved;
-                times.push(now);
-                encoder.add(flowOf({ observed: now, end: now, start: now - 40 * DAY }));
-                encoder.flush(now);
-              }
-            },
-          );
+          const { flows, messages } = sent(open({ announce: ALL, counts: COUNTS }), (encoder) => {
+            for (const moved of [...steps, 60 * DAY]) {
+              now += moved;
+              times.push(now);
+              encoder.add(flowOf({ observed: now, end: now, start: now - 40 * DAY }));
+              encoder.flush(now);
+            }
+          });
           expect(flows.map(({ endMs }) => endMs)).to.deep.equal(times);
           expect(flows.map(({ startMs }) => startMs)).to.deep.equal(times.map((time) => time - 40 * DAY));
           expect(
@@ -634,7 +626,7 @@ describe('exporters kept running', () => {
           fc.integer({ min: 512, max: 1472 }),
           (actions, length) => {
             const room = new Room(length);
-            const encoder = open(room, { announce: ALL, counts: COUNTS, biflow: true });
+            const encoder = open({ announce: ALL, counts: COUNTS, biflow: true })(room);
             let now = NOW;
             let from = 0;
             let told = 0;
