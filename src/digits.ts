@@ -21,10 +21,8 @@ function lengthOf(word: number): number {
 /** Writes 0 to 2^31 - 1; the answer is where its digits end. */
 export function writeDigits(view: DataView, at: number, number: number): number {
   if (number < 1e6) return writeShort(view, at, number);
-  const thousands = (number / 1e3) | 0;
   const millions = (number / 1e6) | 0;
-  const next = writeThree(view, writeShort(view, at, millions), thousands - 1e3 * millions);
-  return writeThree(view, next, number - 1e3 * thousands);
+  return writeSix(view, writeShort(view, at, millions), number - 1e6 * millions);
 }
 
 /** 0 to 999,999. */
@@ -49,10 +47,14 @@ export function writeThree(view: DataView, at: number, number: number): number {
 
 /** Below 10^9, with leading zeros. */
 export function writeNine(view: DataView, at: number, number: number): number {
-  const thousands = (number / 1e3) | 0;
   const millions = (number / 1e6) | 0;
-  const next = writeThree(view, writeThree(view, at, millions), thousands - 1e3 * millions);
-  return writeThree(view, next, number - 1e3 * thousands);
+  return writeSix(view, writeThree(view, at, millions), number - 1e6 * millions);
+}
+
+/** 0 to 999,999, with leading zeros. */
+function writeSix(view: DataView, at: number, number: number): number {
+  const thousands = (number / 1e3) | 0;
+  return writeThree(view, writeThree(view, at, thousands), number - 1e3 * thousands);
 }
 
 /** The eight hexadecimal digits of a word. */

@@ -37,15 +37,14 @@ const COLUMNS = [
 const ENDINGS = PROVENANCE.map((counters) => [`,${counters},false\n`, `,${counters},true\n`]);
 
 /** `nat` undefined or `original`: the original view, and the post-NAT cells of translated flows; else that view alone. */
-export function csvFormat(nat: NatView | undefined): FlowFormat {
-  const view = nat ?? 'original';
+export function csvFormat(nat: NatView = 'original'): FlowFormat {
   const lines = new LineBuffer();
   const writeName = rememberNames(cell);
 
   function writeFlow(flow: FlowRecord): string {
     const { state } = flow;
-    const source = sourceEnd(state.direction, view) ^ flow.reply;
-    const postNat = view === 'original' && state.isTranslated;
+    const source = sourceEnd(state.direction, nat) ^ flow.reply;
+    const postNat = nat === 'original' && state.isTranslated;
     return (
       `${milliseconds(flow.start)},${milliseconds(flow.end)},` +
       writeEnds(flow, source) +

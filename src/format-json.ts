@@ -62,9 +62,9 @@ const INGRESS = piece(',"flowDirection":0');
 const EGRESS = piece(',"flowDirection":1');
 const END_REASON = piece(',"flowEndReason":');
 const STATE_ID = piece(',"pf":{"stateId":"');
-const EXACT_COUNTERS = piece(',"counters":"exact"');
 /** By provenance. */
 const COUNTERS = PROVENANCE.map((counters) => piece(`,"counters":"${counters}"`));
+const EXACT_COUNTERS = COUNTERS[EXACT]!;
 const FORWARD_RECORD = piece(',"reply":false');
 const REPLY_RECORD = piece(',"reply":true');
 

@@ -39,15 +39,14 @@ const SPACES = Array.from({ length: TRANSLATION + 1 }, (_, count) => ' '.repeat(
 const LAST_DATE = 8.64e15;
 
 /** `nat` undefined or `original`: the original view, and where it was translated to; else that view alone. */
-export function tableFormat(nat: NatView | undefined): FlowFormat {
-  const view = nat ?? 'original';
+export function tableFormat(nat: NatView = 'original'): FlowFormat {
   const lines = new LineBuffer();
   const clock = new Clock();
   const writeName = rememberNames(writeInterfaceName);
 
   function writeFlow(flow: FlowRecord): string {
     const { state } = flow;
-    const source = sourceEnd(state.direction, view) ^ flow.reply;
+    const source = sourceEnd(state.direction, nat) ^ flow.reply;
     const protocol = protocolAt(state, source);
     let line = clock.text(flow.start);
     line = endAt(line, DURATION_END, writeDuration(Math.floor(flow.end) - Math.floor(flow.start)));
@@ -59,7 +58,7 @@ export function tableFormat(nat: NatView | undefined): FlowFormat {
     line = startAt(line, INTERFACE, writeName(flow.interface.name));
     line = endAt(line, PACKETS_END, writePackets(flow));
     line = endAt(line, OCTETS_END, writeOctets(flow));
-    if (view === 'original' && state.isTranslated) line = startAt(line, TRANSLATION, writeTranslation(flow));
+    if (nat === 'original' && state.isTranslated) line = startAt(line, TRANSLATION, writeTranslation(flow));
     return `${line}\n`;
   }
 

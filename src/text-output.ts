@@ -92,7 +92,7 @@ export function lineOf(format: FlowFormat, flow: FlowRecord): string {
 /** Names that a hostile sender can make up without end are not all kept. */
 const MOST_NAMES = 256;
 
-/** Keeps what `write` gave for a name: a firewall has few interfaces, and every flow names one. */
+/** Keeps what `write` gave for a name: a firewall has few interfaces, every flow names one, and most the one before. */
 export function rememberNames<Text extends object | string>(
   write: (name: string) => Text,
 ): (name: string) => Text {
