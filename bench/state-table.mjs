@@ -2,6 +2,7 @@
  * States through reader, state table and flow mapper: with so many open, each step inserts five and deletes the five oldest.
  * node bench/state-table.mjs v6|v5-1400 [OPEN [STEPS]]: one line of JSON. Run it after `npm run build`.
  */
+import { core, viewOf } from '../build/protocol/core.js';
 import { PfsyncReader } from '../build/protocol/pfsync.js';
 import { STATE_V5_1400, STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { StateFilter } from '../build/src/filter.js';
@@ -28,7 +29,9 @@ const CREATOR = 0x0badcafe;
 /** A message of COUNT records; version 5 ends with an action of its own. */
 function message(action, size) {
   const length = 20 + 4 + COUNT * size + (number === 5 ? 4 + 20 : 0);
-  const view = new DataView(new ArrayBuffer(length));
+  // Where messages of a capture lie.
+  const view = viewOf(core.allocate(length), length);
+  for (let at = 0; at < length; at++) view.setUint8(at, 0);
   view.setUint8(0, number);
   view.setUint16(2, length);
   view.setUint8(20, action);
@@ -46,20 +49,20 @@ const deletes = message(COMPRESSED_DELETE, KEY_LENGTH);
 for (let i = 0; i < COUNT; i++) {
   const at = 24 + i * layout.size;
   for (const [offset, octet] of [...'em0'].entries()) {
-    inserts.setUint8(at + layout.interfaceName + offset, octet.charCodeAt(0));
+    inserts.setUint8(at + layout.fields.interfaceName + offset, octet.charCodeAt(0));
   }
-  inserts.setUint8(at + layout.family, 2);
-  inserts.setUint8(at + layout.protocol, 6);
-  inserts.setUint8(at + layout.direction, 1);
-  inserts.setInt32(at + layout.creatorId, CREATOR);
+  inserts.setUint8(at + layout.fields.family, 2);
+  inserts.setUint8(at + layout.fields.protocol, 6);
+  inserts.setUint8(at + layout.fields.direction, 1);
+  inserts.setInt32(at + layout.fields.creatorId, CREATOR);
   deletes.setInt32(24 + i * KEY_LENGTH + 8, CREATOR);
 }
 
 let flows = 0;
 const stats = new Stats();
 const filter = new StateFilter({ direction: 'any', noUncounted: false });
-const mapper = new FlowMapper(filter, stats, (flow) => {
-  flows += flow.records;
+const mapper = new FlowMapper(filter, stats, (ended) => {
+  flows += ended.flow(0).records;
 });
 const tracker = new StateTracker(new InterfaceTable(new Map()), mapper, stats, {
   maxStates: 100_000_000,
@@ -68,7 +71,7 @@ const tracker = new StateTracker(new InterfaceTable(new Map()), mapper, stats, {
 });
 const reader = new PfsyncReader(tracker);
 
-const ends = [...layout.inbound.subarray(0, 4)];
+const ends = layout.ends.inbound.slice(0, 4);
 
 let next = 0;
 function insert() {

@@ -2,10 +2,10 @@
  * The state table alone: nanoseconds for each insert, update and delete of random states among so many open ones, and its memory.
  * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`; `npm run bench` bundles it, as the program is.
  */
+import { core, viewOf } from '../build/protocol/core.js';
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView } from '../build/protocol/pfsync-record.js';
-import { StateView } from '../build/protocol/pfsync-state.js';
-import { newVolume } from '../build/protocol/volume.js';
+import { StateRow } from '../build/protocol/pfsync-state.js';
 import { StateTable } from '../build/src/state-table.js';
 import { prepareForMuch } from '../build/src/v8-flags.js';
 
@@ -15,12 +15,14 @@ const open = Number(process.argv[2] ?? '1000000');
 const CREATOR = 0x0badcafe;
 const NOW = 1_700_000_000_000;
 
-const record = new DataView(new ArrayBuffer(STATE_V6.size));
-record.setUint8(STATE_V6.family, 2);
-record.setUint8(STATE_V6.protocol, 6);
-record.setUint8(STATE_V6.direction, 1);
-record.setInt32(STATE_V6.creatorId, CREATOR);
-const state = new StateView();
+// Where messages of a capture lie.
+const record = viewOf(core.allocate(STATE_V6.size), STATE_V6.size);
+for (let at = 0; at < STATE_V6.size; at++) record.setUint8(at, 0);
+record.setUint8(STATE_V6.fields.family, 2);
+record.setUint8(STATE_V6.fields.protocol, 6);
+record.setUint8(STATE_V6.fields.direction, 1);
+record.setInt32(STATE_V6.fields.creatorId, CREATOR);
+const state = new StateRow();
 
 const octets = new DataView(new ArrayBuffer(84));
 octets.setInt32(72, CREATOR);
@@ -29,7 +31,6 @@ octets.setUint8(64, 4);
 const update = new CompressedUpdateView();
 
 const table = new StateTable();
-const volume = newVolume();
 
 /** A permutation of 0 to `open` - 1, other each time: neighbours in time are none in memory. */
 function* shuffled(step) {
@@ -41,8 +42,7 @@ function insert(id) {
   record.setInt32(24, id);
   record.setInt32(64, id);
   state.read(record, 0, STATE_V6);
-  state.readVolume(volume);
-  table.insert(state, 1, NOW + id, volume, false);
+  table.insert(state, NOW + id, false);
 }
 
 function change(id) {

@@ -3,9 +3,14 @@
  * Sent with the templates; a name also when it is first used.
  */
 import { ELEMENTS, type Field } from './element.js';
-import type { NetworkInterface } from './flow-record.js';
 import type { MessageWriter } from './message-writer.js';
 import { Template } from './template.js';
+
+export interface NetworkInterface {
+  readonly name: string;
+  /** ifIndex; 0 is no interface. */
+  readonly index: number;
+}
 
 /** Where IPFIX and NetFlow v9 differ. Every scope has four octets. */
 export interface OptionsDialect {
@@ -81,7 +86,6 @@ export class ExportOptions {
   readonly #scope: number;
   /** By index. */
   readonly #interfaces = new Map<number, NetworkInterface>();
-  #last: NetworkInterface | undefined;
 
   constructor(writer: MessageWriter, dialect: OptionsDialect, choice: OptionsChoice, domain: number) {
     this.#writer = writer;
@@ -92,8 +96,6 @@ export class ExportOptions {
 
   /** A record is about to name the interface. */
   use(used: NetworkInterface, now: number): void {
-    if (used === this.#last) return;
-    this.#last = used;
     const isKnown = !this.#choice.names || used.index === 0 || this.#interfaces.has(used.index);
     if (isKnown || this.#interfaces.size >= MOST_NAMES) return;
     // Making room may tell all names that are known; this one is not among them yet.

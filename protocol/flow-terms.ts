@@ -16,5 +16,3 @@ export const ACTIVE_TIMEOUT = 2;
 export const END_OF_FLOW = 3;
 export const FORCED_END = 4;
 export const LACK_OF_RESOURCES = 5;
-
-export const PROVENANCE = ['exact', 'partial', 'tcpseq', 'none'] as const;

@@ -1,4 +1,5 @@
 /** Messages of sets, as in NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): fills each up, and announces templates in time. */
+import { allocate, octetsAt, viewOf, wordsAt } from './core.js';
 import type { Field } from './element.js';
 import { FIRST_ANNOUNCEMENTS, type MessageRoom } from './message.js';
 import type { Template } from './template.js';
@@ -55,6 +56,11 @@ export class MessageWriter {
   messages = 0;
   octets = 0;
   flowRecords = 0;
+  /** The message that is being filled, in the core's memory; it begins at this address. */
+  readonly start: number;
+  readonly view: DataView;
+  readonly words: Int32Array;
+  readonly #octets: Uint8Array;
   readonly #room: MessageRoom;
   readonly #dialect: Dialect;
   readonly #options: WriterOptions;
@@ -82,15 +88,14 @@ export class MessageWriter {
     this.#dialect = dialect;
     this.#options = options;
     this.#header.domain = options.domain;
-    this.#limit = room.view.byteLength & ~3;
+    this.#limit = room.longest & ~3;
+    this.start = allocate(room.longest, this);
+    this.#octets = octetsAt(this.start, room.longest);
+    this.view = viewOf(this.start, this.#limit);
+    this.words = wordsAt(this.start, this.#limit / 4);
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;
-  }
-
-  /** Where `place` makes room. */
-  get view(): DataView {
-    return this.#room.view;
   }
 
   /** Octets of records that a message has room for. */
@@ -190,7 +195,7 @@ export class MessageWriter {
   }
 
   #writeTemplate({ id, scopes, fields }: Template): void {
-    const { view } = this.#room;
+    const { view } = this;
     view.setUint16(this.#at, id);
     if (scopes.length > 0) {
       this.#dialect.writeScopes(view, this.#at + 2, scopes.length, fields.length);
@@ -205,7 +210,7 @@ export class MessageWriter {
   }
 
   #writeField({ id, length, enterprise }: Field): void {
-    const { view } = this.#room;
+    const { view } = this;
     view.setUint16(this.#at, enterprise === undefined ? id : id | ENTERPRISE_BIT);
     view.setUint16(this.#at + 2, length);
     this.#at += 4;
@@ -230,7 +235,7 @@ export class MessageWriter {
   #startSet(id: number): void {
     this.#setStart = this.#at;
     this.#setId = id;
-    this.#room.view.setUint16(this.#at, id);
+    this.view.setUint16(this.#at, id);
     this.#at += SET_HEADER;
   }
 
@@ -238,7 +243,7 @@ export class MessageWriter {
   #closeSet(): void {
     this.#setTemplate = undefined;
     if (this.#setStart === NO_SET) return;
-    const { view } = this.#room;
+    const { view } = this;
     while (this.#at % 4 !== 0) view.setUint8(this.#at++, 0);
     view.setUint16(this.#setStart + 2, this.#at - this.#setStart);
     this.#setStart = NO_SET;
@@ -252,7 +257,7 @@ export class MessageWriter {
     header.sequence = this.#sequence;
     header.time = this.clock.headerTime(now);
     header.uptime = header.time - this.clock.boot;
-    this.#dialect.writeHeader(this.#room.view, header);
+    this.#dialect.writeHeader(this.view, header);
     const step = this.#dialect.sequenceOf === 'records' ? this.#dataRecords : 1;
     this.#sequence = (this.#sequence + step) >>> 0;
     this.#messagesSinceRefresh++;
@@ -260,7 +265,7 @@ export class MessageWriter {
     this.messages++;
     this.octets += this.#at;
     this.flowRecords += this.#flowRecords;
-    this.#room.send(this.#at, this.#flowRecords);
+    this.#room.send(this.#octets, this.#at, this.#flowRecords);
     this.onSent?.(now);
   }
 }

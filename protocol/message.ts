@@ -1,30 +1,24 @@
-/** What encoders write into, and what they have in common. */
-import type { FlowRecord } from './flow-record.js';
+/** Where encoders send their messages, and what they have in common. */
+import type { FlowRecord, FlowRows } from './flow-record.js';
 
 export interface MessageRoom {
-  /** Room for the message to come; its length is the longest message allowed. */
-  readonly view: DataView;
-  /** The same memory in machine words, for formats whose fields lie at multiples of four. */
-  readonly words: Int32Array;
+  /** Octets of the longest message that it takes. */
+  readonly longest: number;
   /** Messages of one length leave faster behind each other, and records may wait for others of their kind. */
   readonly likesRuns?: boolean;
   /** What is announced once in it is known for good: templates are not repeated. */
   readonly keepsTemplates?: boolean;
-  /** Takes the first `length` octets of `view`, which hold `records` flow records; `view` and `words` are fresh room afterwards. */
-  send(length: number, records: number): void;
-}
-
-export function wordsOf({ buffer, byteOffset, byteLength }: DataView): Int32Array {
-  return new Int32Array(buffer, byteOffset, byteLength >> 2);
+  /** Takes the first `length` of `octets`, which are `longest` at most, as a message of `records` flow records. They are copied. */
+  send(octets: Uint8Array, length: number, records: number): void;
 }
 
 /** Turns flow records into the messages of one export format, filling each up. */
 export interface FlowEncoder {
   /**
-   * Writes the record; the answer is how many records it became: 0 when the format cannot carry it,
-   * more than 1 when its counters had to be split.
+   * Writes the flows among the rows; the answer is how many records they became: fewer than they have where the format cannot
+   * carry them, more where counters had to be split.
    */
-  add(flow: FlowRecord): number;
+  add(flows: FlowRows): number;
   /** Sends the message that is being filled, if there is one. `now` is the data's clock in milliseconds. */
   flush(now: number): void;
   /** Sends what is told at the end, after everything else. */
@@ -44,6 +38,8 @@ export interface EncoderLosses {
   clippedTimes: number;
   /** Records whose counters were larger than the allowed number of parts can hold. */
   clampedCounters: number;
+  /** Records that it cannot carry at all. */
+  unsupported: number;
 }
 
 /** Templates are announced this many times at the start, for a collector that misses the first datagrams. */

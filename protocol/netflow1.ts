@@ -3,8 +3,8 @@ import { FixedRecordEncoder } from './fixed-record.js';
 import type { NatView } from './flow-record.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 
-const NETFLOW1 = { version: 1, headerLength: 16, mostRecords: 24 };
+const NETFLOW1 = { version: 1, headerLength: 16, mostRecords: 24 } as const;
 
 export function netflow1Encoder(room: MessageRoom, nat: NatView): FlowEncoder {
-  return new FixedRecordEncoder(room, NETFLOW1, nat, () => {});
+  return new FixedRecordEncoder(room, NETFLOW1, nat);
 }

@@ -3,10 +3,8 @@ import { FixedRecordEncoder } from './fixed-record.js';
 import type { NatView } from './flow-record.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
 
-const NETFLOW5 = { version: 5, headerLength: 24, mostRecords: 30 };
-
-/** Engine type of pflow(4), so that its users find their exporter again. */
-const ENGINE_TYPE = 42;
+/** The engine type is that of pflow(4), so that its users find their exporter again. */
+const NETFLOW5 = { version: 5, headerLength: 24, mostRecords: 30, engineType: 42 } as const;
 
 /** `engineId` is 0 to 255. flow_sequence counts the flow records sent before the datagram, from `sequence` on. */
 export function netflow5Encoder(
@@ -15,11 +13,5 @@ export function netflow5Encoder(
   engineId: number,
   sequence = 0,
 ): FlowEncoder {
-  const writeSequence = (view: DataView, number: number) => {
-    view.setUint32(16, number);
-    view.setUint8(20, ENGINE_TYPE);
-    view.setUint8(21, engineId);
-    view.setUint16(22, 0);
-  };
-  return new FixedRecordEncoder(room, NETFLOW5, nat, writeSequence, sequence);
+  return new FixedRecordEncoder(room, { ...NETFLOW5, engineId, sequence }, nat);
 }

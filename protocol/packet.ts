@@ -1,4 +1,5 @@
 /** What the capture formats share: the packet they fill, the window of octets they read from, and what they promise. */
+import { core, takeMemory, viewOf } from './core.js';
 
 /** Octets of the longest record or block that is read as one. A length beyond it is damage, however much memory there is. */
 export const LONGEST_RECORD = 1 << 20;
@@ -18,8 +19,9 @@ export class Packet {
   number = 0;
 }
 
-/** The octets of a capture that are at hand: those from `at` to `end` are still to be read. */
+/** The octets of a capture that are at hand, in the core's memory: those from `at` to `end` are still to be read. */
 export class CaptureWindow {
+  readonly #start: number;
   readonly octets: Uint8Array;
   readonly view: DataView;
   /** A reader moves it, also beyond `end`: what lies between is to be passed over without being stored. */
@@ -27,9 +29,14 @@ export class CaptureWindow {
   end = 0;
 
   constructor(size: number) {
-    const buffer = new ArrayBuffer(size);
-    this.octets = new Uint8Array(buffer);
-    this.view = new DataView(buffer);
+    this.#start = takeMemory(size);
+    this.view = viewOf(this.#start, size);
+    this.octets = new Uint8Array(this.view.buffer, this.#start, size);
+  }
+
+  /** Gives the memory back: there is nothing at hand any more. */
+  release(): void {
+    core.release(this.#start);
   }
 }
 

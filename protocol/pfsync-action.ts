@@ -166,7 +166,7 @@ function endsAtEndOfFile(
 
 function looksLikeState(view: DataView, at: number, end: number, layout: StateLayout): boolean {
   if (at + layout.size > end) return false;
-  const direction = view.getUint8(at + layout.direction);
-  const family = addressFamily(view.getUint8(at + layout.family));
+  const direction = view.getUint8(at + layout.fields.direction);
+  const family = addressFamily(view.getUint8(at + layout.fields.family));
   return family !== 0 && (direction === INBOUND || direction === OUTBOUND);
 }

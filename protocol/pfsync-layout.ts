@@ -3,13 +3,20 @@
  * 3.5-2026, FreeBSD 6-15, NetBSD and DragonFly. A new layout is a row here, and its actions in `pfsync-action`.
  */
 
-/** Offsets in a state record: the addresses of the four ends, then their ports. */
-export type Endpoints = Int32Array;
+import { allocate, writeWords } from './core.js';
 
 export interface StateLayout {
   readonly name: string;
   /** Octets of the record. */
   readonly size: number;
+  readonly fields: Fields;
+  readonly ends: Ends;
+  /** Where the core finds both. */
+  readonly address: number;
+}
+
+/** Offsets of the fields that the core reads. */
+interface Fields {
   readonly interfaceName: number;
   readonly sourcePeer: number;
   readonly destinationPeer: number;
@@ -29,20 +36,25 @@ export interface StateLayout {
   readonly wireFamily: number;
   readonly stackFamily: number;
   readonly stackProtocol: number;
-  readonly inbound: Endpoints;
-  readonly outbound: Endpoints;
-  /** The same for af-to states, whose second key has source and destination swapped. */
-  readonly inboundAfTo: Endpoints;
-  readonly outboundAfTo: Endpoints;
+  /** 1 where the type of an ICMP message may stand in place of a port. */
+  readonly tellsIcmpType: number;
 }
 
-type Field = Exclude<keyof StateLayout, 'name' | 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
-type Ends = Pick<StateLayout, 'inbound' | 'outbound' | 'inboundAfTo' | 'outboundAfTo'>;
+type Field = keyof Fields;
+
+/** Offsets of the addresses of the four ends, and then of their ports. */
+interface Ends {
+  readonly inbound: readonly number[];
+  readonly outbound: readonly number[];
+  /** The same for af-to states, whose second key has source and destination swapped. */
+  readonly inboundAfTo: readonly number[];
+  readonly outboundAfTo: readonly number[];
+}
 
 /** Versions 2 and 3: lan, gwy and ext, each an address, a port and padding: 24 octets. */
 function threeHosts(lan: number, gwy: number, ext: number): Ends {
-  const inbound = Int32Array.of(ext, gwy, ext, lan, ext + 16, gwy + 16, ext + 16, lan + 16);
-  const outbound = Int32Array.of(lan, ext, gwy, ext, lan + 16, ext + 16, gwy + 16, ext + 16);
+  const inbound = [ext, gwy, ext, lan, ext + 16, gwy + 16, ext + 16, lan + 16];
+  const outbound = [lan, ext, gwy, ext, lan + 16, ext + 16, gwy + 16, ext + 16];
   return { inbound, outbound, inboundAfTo: inbound, outboundAfTo: outbound };
 }
 
@@ -57,7 +69,7 @@ function twoKeys(wire: number, stack: number): Ends {
       [translated, translatedSource],
       [translated, 1 - translatedSource],
     ];
-    return Int32Array.from([...pairs.map((p) => address(...p)), ...pairs.map((p) => port(...p))]);
+    return [...pairs.map((p) => address(...p)), ...pairs.map((p) => port(...p))];
   };
   return {
     inbound: ends(wire, stack, 0, 0),
@@ -83,40 +95,50 @@ const COMMON = {
   protocol: 233,
   direction: 234,
   timeout: 237,
+  tellsIcmpType: 0,
 };
 
-/** The fields that differ from COMMON. All layouts are objects of one shape, for whose fields V8 looks but once. */
-export function layout(
+/** The fields that differ from COMMON. */
+function layout(
   name: string,
   fields: { size: number } & Partial<Record<Field, number>>,
   ends: Ends,
 ): StateLayout {
-  const own = { ...COMMON, ...fields };
-  return {
-    name,
-    size: own.size,
-    interfaceName: own.interfaceName,
-    sourcePeer: own.sourcePeer,
-    destinationPeer: own.destinationPeer,
-    rule: own.rule,
-    creation: own.creation,
-    expire: own.expire,
-    packets: own.packets,
-    octets: own.octets,
-    counterSize: own.counterSize,
-    creatorId: own.creatorId,
-    family: own.family,
-    protocol: own.protocol,
-    direction: own.direction,
-    timeout: own.timeout,
-    wireFamily: own.wireFamily ?? own.family,
-    stackFamily: own.stackFamily ?? own.family,
-    stackProtocol: own.stackProtocol ?? own.protocol,
-    inbound: ends.inbound,
-    outbound: ends.outbound,
-    inboundAfTo: ends.inboundAfTo,
-    outboundAfTo: ends.outboundAfTo,
-  };
+  const { size, ...own } = fields;
+  const { family, protocol } = { ...COMMON, ...own };
+  const all = { ...COMMON, wireFamily: family, stackFamily: family, stackProtocol: protocol, ...own };
+  const words = wordsOf(all, ends);
+  const address = allocate(4 * words.length, ends);
+  writeWords(address, words);
+  return { name, size, fields: all, ends, address };
+}
+
+/** As `StateLayout` of `assembly/state-record` wants them. */
+function wordsOf(fields: Record<Field, number>, ends: Ends): number[] {
+  return [
+    fields.interfaceName,
+    fields.sourcePeer,
+    fields.destinationPeer,
+    fields.rule,
+    fields.creation,
+    fields.expire,
+    fields.packets,
+    fields.octets,
+    fields.counterSize,
+    fields.creatorId,
+    fields.family,
+    fields.protocol,
+    fields.direction,
+    fields.timeout,
+    fields.wireFamily,
+    fields.stackFamily,
+    fields.stackProtocol,
+    fields.tellsIcmpType,
+    ...ends.inbound,
+    ...ends.outbound,
+    ...ends.inboundAfTo,
+    ...ends.outboundAfTo,
+  ];
 }
 
 const HOSTS = threeHosts(24, 48, 72);
@@ -174,6 +196,7 @@ export const STATE_V6 = layout(
     timeout: 255,
     wireFamily: 62,
     stackFamily: 102,
+    tellsIcmpType: 1,
   },
   twoKeys(24, 64),
 );

@@ -1,30 +1,34 @@
-/**
- * A state of any pfsync version, read where it lies. A state is never copied to be read: `StateView` points at the octets
- * of a packet (or of a state table row) and each field is fetched when it is asked for.
- */
+/** States of any pfsync version: read by the core into rows of one shape, and looked at there. */
+import { allocate, core, isInCore, memoryOctets, viewOf, wordsAt } from './core.js';
 import {
-  ICMP,
-  ICMP6,
-  INBOUND,
-  ORIGINAL_DESTINATION,
-  ORIGINAL_SOURCE,
-  OUTBOUND,
-  PEER_SEQLO,
-  PEER_STATE,
-  PORTS,
-  TRANSLATED_DESTINATION,
-  TRANSLATED_SOURCE,
-} from './pf-terms.js';
-import { type Endpoints, STATE_V3, STATE_V6, type StateLayout } from './pfsync-layout.js';
-import {
-  clear,
+  ADDRESS,
+  ADDRESSES,
+  AGE,
+  CREATOR,
+  DESTINATION_SEQLO,
+  DESTINATION_STATE,
   DIRECTION,
-  OCTETS_HIGH,
-  OCTETS_LOW,
-  PACKETS_HIGH,
-  PACKETS_LOW,
-  type Volume,
-} from './volume.js';
+  EXPIRE,
+  FAMILY,
+  ICMP_TYPE,
+  ID,
+  INTERFACE_NAME,
+  IS_TRANSLATED,
+  OCTETS,
+  PACKETS,
+  PORTS,
+  PROTOCOL,
+  REPLY_COUNTERS,
+  ROW,
+  RULE,
+  SOURCE_SEQLO,
+  SOURCE_STATE,
+  TIMEOUT,
+  TRANSLATED_FAMILY,
+  TRANSLATED_PROTOCOL,
+} from './flow-row.js';
+import type { StateLayout } from './pfsync-layout.js';
+import { OCTETS_HIGH, PACKETS_HIGH, DIRECTION as VOLUME_DIRECTION, type Volume } from './volume.js';
 
 /**
  * The address family behind a sender's af number: 4, 6, or 0 when it is neither.
@@ -40,216 +44,204 @@ export function hasPorts(protocol: number): boolean {
   return protocol === 6 || protocol === 17 || protocol === 132;
 }
 
-/** A cursor on one state record. Reused: it is valid until the next `read`. */
-export class StateView {
-  view: DataView = new DataView(new ArrayBuffer(0));
-  at = 0;
-  layout: StateLayout = STATE_V3;
-  endpoints: Endpoints = STATE_V3.inbound;
-  direction = 0;
-  /** Families of the original and of the translated addresses: 4, 6, or 0 when the af number is unknown. */
-  family = 0;
-  translatedFamily = 0;
-  protocol = 0;
-  translatedProtocol = 0;
+const NAME_LENGTH = 16;
 
-  /**
-   * Points at the record at `at`; the caller has checked that `layout.size` octets are there.
-   * The answer is false when the address family or the direction is none that pf writes: such a record tells nothing.
-   */
-  read(view: DataView, at: number, layout: StateLayout): boolean {
-    this.view = view;
-    this.at = at;
-    this.layout = layout;
-    const direction = view.getUint8(at + layout.direction);
-    const inbound = direction === INBOUND;
-    this.direction = direction;
-    this.endpoints = inbound ? layout.inbound : layout.outbound;
-    this.family = this.translatedFamily = addressFamily(view.getUint8(at + layout.family));
-    this.protocol = this.translatedProtocol = view.getUint8(at + layout.protocol);
-    if (layout.stackFamily !== layout.family) this.#readKeyFamilies(inbound);
-    return this.family !== 0 && (inbound || direction === OUTBOUND);
+/** A state in a row of the core's memory: the same row again and again, filled anew. */
+export class StateRow {
+  /** The row's address. */
+  readonly row: number;
+  readonly view: DataView;
+  readonly words: Int32Array;
+  #name = '';
+  #nameWords: readonly [number, number, number, number] = [0, 0, 0, 0];
+
+  /** Without an address the row is one of its own. */
+  constructor(row?: number) {
+    this.row = row ?? allocate(ROW, this);
+    this.view = viewOf(this.row, ROW);
+    this.words = wordsAt(this.row, ROW / 4);
   }
 
-  /** af-to: the keys have families of their own (0 where an older kernel leaves them out). */
-  #readKeyFamilies(inbound: boolean): void {
-    const { view, at, layout } = this;
-    const wire = addressFamily(view.getUint8(at + layout.wireFamily)) || this.family;
-    const stack = addressFamily(view.getUint8(at + layout.stackFamily)) || wire;
-    if (wire === stack) return;
-    const wireProtocol = this.protocol;
-    const stackProtocol =
-      layout.stackProtocol === layout.protocol
-        ? otherIcmp(wireProtocol)
-        : view.getUint8(at + layout.stackProtocol);
-    this.endpoints = inbound ? layout.inboundAfTo : layout.outboundAfTo;
-    this.family = inbound ? wire : stack;
-    this.translatedFamily = inbound ? stack : wire;
-    this.protocol = inbound ? wireProtocol : stackProtocol;
-    this.translatedProtocol = inbound ? stackProtocol : wireProtocol;
+  /** Reads a record. False when it says nothing: its address family or its direction is none that pf writes. */
+  read(view: DataView, at: number, layout: StateLayout): boolean {
+    return readStates(view, at, layout.size, 1, layout, this.row) === 0;
+  }
+
+  get isReadable(): boolean {
+    return this.family !== 0;
   }
 
   get idHigh(): number {
-    return this.view.getInt32(this.at);
+    return this.view.getInt32(ID);
   }
 
   get idLow(): number {
-    return this.view.getInt32(this.at + 4);
+    return this.view.getInt32(ID + 4);
   }
 
   get creatorId(): number {
-    return this.view.getInt32(this.at + this.layout.creatorId);
+    return this.view.getInt32(CREATOR);
   }
 
   /** Seconds since the state was made, when the record was packed. */
   get age(): number {
-    return this.view.getUint32(this.at + this.layout.creation);
+    return this.view.getUint32(AGE, true);
   }
 
   /** Seconds left to live; 0 at a natural end and always in versions 2 and 3. */
   get expire(): number {
-    return this.view.getUint32(this.at + this.layout.expire);
+    return this.view.getUint32(EXPIRE, true);
   }
 
   /** Number of the rule that made the state; -1 for none. */
   get rule(): number {
-    return this.view.getInt32(this.at + this.layout.rule);
+    return this.view.getInt32(RULE, true);
+  }
+
+  /** As pf counts them; see `pf-terms`. */
+  get direction(): number {
+    return this.view.getUint8(DIRECTION);
   }
 
   get timeout(): number {
-    return this.view.getUint8(this.at + this.layout.timeout);
+    return this.view.getUint8(TIMEOUT);
+  }
+
+  /** Families of the original and of the translated addresses: 4 or 6. */
+  get family(): number {
+    return this.view.getUint8(FAMILY);
+  }
+
+  get translatedFamily(): number {
+    return this.view.getUint8(TRANSLATED_FAMILY);
+  }
+
+  get protocol(): number {
+    return this.view.getUint8(PROTOCOL);
+  }
+
+  get translatedProtocol(): number {
+    return this.view.getUint8(TRANSLATED_PROTOCOL);
   }
 
   get sourceState(): number {
-    return this.view.getUint8(this.at + this.layout.sourcePeer + PEER_STATE);
+    return this.view.getUint8(SOURCE_STATE);
   }
 
   get destinationState(): number {
-    return this.view.getUint8(this.at + this.layout.destinationPeer + PEER_STATE);
+    return this.view.getUint8(DESTINATION_STATE);
   }
 
   get sourceSeqlo(): number {
-    return this.view.getUint32(this.at + this.layout.sourcePeer + PEER_SEQLO);
+    return this.view.getUint32(SOURCE_SEQLO, true);
   }
 
   get destinationSeqlo(): number {
-    return this.view.getUint32(this.at + this.layout.destinationPeer + PEER_SEQLO);
+    return this.view.getUint32(DESTINATION_SEQLO, true);
   }
 
-  /** Asked of every deleted state: a sequence number beyond 31 bits would cost an allocation where it is not inlined. */
-  get hasDestinationSeqlo(): boolean {
-    return this.view.getInt32(this.at + this.layout.destinationPeer + PEER_SEQLO) !== 0;
-  }
-
-  /** Copies the counters of both directions. */
-  readVolume(volume: Volume): void {
-    const { view, at, layout } = this;
-    if (layout.counterSize === 8) readWide(view, at + layout.octets, at + layout.packets, volume);
-    else readNarrow(view, at + layout.octets, at + layout.packets, volume);
-  }
-
-  /** Offset in `view` of an end's address: 4 octets in IPv4, 16 in IPv6. */
-  addressAt(end: number): number {
-    return this.at + this.endpoints[end]!;
-  }
-
-  port(end: number): number {
-    return this.view.getUint16(this.at + this.endpoints[PORTS + end]!);
+  /** Type of the ICMP message that opened the state; -1 where that is not certain. */
+  get icmpType(): number {
+    return this.view.getInt16(ICMP_TYPE, true);
   }
 
   /** Whether NAT, rdr or af-to changed an address or a port on the way. */
   get isTranslated(): boolean {
-    return (
-      this.translatedFamily !== this.family ||
-      !this.#sameEnd(ORIGINAL_SOURCE, TRANSLATED_SOURCE) ||
-      !this.#sameEnd(ORIGINAL_DESTINATION, TRANSLATED_DESTINATION)
-    );
+    return this.view.getUint8(IS_TRANSLATED) !== 0;
   }
 
-  #sameEnd(one: number, other: number): boolean {
-    const { at, endpoints, view } = this;
-    const a = endpoints[one]!;
-    const b = endpoints[other]!;
-    if (a === b) return true;
-    if (!isSameAddress(view, at + a, view, at + b, this.family)) return false;
-    if (!hasPorts(this.protocol)) return true;
-    return view.getUint16(at + endpoints[PORTS + one]!) === view.getUint16(at + endpoints[PORTS + other]!);
+  /** Empty where the state belongs to no interface. */
+  get interfaceName(): string {
+    const { words } = this;
+    const [first, second, third, fourth] = this.#nameWords;
+    const at = INTERFACE_NAME / 4;
+    const isSame =
+      words[at] === first && words[at + 1] === second && words[at + 2] === third && words[at + 3] === fourth;
+    if (isSame) return this.#name;
+    this.#nameWords = [words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!];
+    this.#name = nameAt(this.view, INTERFACE_NAME);
+    return this.#name;
+  }
+
+  /** Offset in `view` of an end's address: 4 octets in IPv4, 16 in IPv6. */
+  addressAt(end: number): number {
+    return ADDRESSES + ADDRESS * end;
+  }
+
+  port(end: number): number {
+    return this.view.getUint16(PORTS + 2 * end);
+  }
+
+  /** Whether any counter is above 0. */
+  get isCounted(): boolean {
+    const { words } = this;
+    for (let word = OCTETS / 4; word < (OCTETS + 2 * REPLY_COUNTERS) / 4; word++) {
+      if (words[word] !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Copies the counters of both directions. */
+  readVolume(volume: Volume): void {
+    for (let direction = 0; direction < 2; direction++) {
+      const at = VOLUME_DIRECTION * direction;
+      readCounter(this.view, OCTETS + REPLY_COUNTERS * direction, volume, at + OCTETS_HIGH);
+      readCounter(this.view, PACKETS + REPLY_COUNTERS * direction, volume, at + PACKETS_HIGH);
+    }
+  }
+
+  writeVolume(volume: Volume): void {
+    for (let direction = 0; direction < 2; direction++) {
+      const at = VOLUME_DIRECTION * direction;
+      writeCounter(this.view, OCTETS + REPLY_COUNTERS * direction, volume, at + OCTETS_HIGH);
+      writeCounter(this.view, PACKETS + REPLY_COUNTERS * direction, volume, at + PACKETS_HIGH);
+    }
   }
 }
 
-/** Whether the same address of `family` stands at both places. */
-export function isSameAddress(
-  one: DataView,
-  oneAt: number,
-  other: DataView,
-  otherAt: number,
-  family: number,
-): boolean {
-  if (one.getInt32(oneAt) !== other.getInt32(otherAt)) return false;
-  return family === 4 || isSameRest(one, oneAt, other, otherAt);
-}
-
-/** What IPv6 has behind the first word. */
-function isSameRest(one: DataView, oneAt: number, other: DataView, otherAt: number): boolean {
-  for (let at = 4; at < 16; at += 4) {
-    if (one.getInt32(oneAt + at) !== other.getInt32(otherAt + at)) return false;
+/** A name of at most 16 octets, NUL padded. */
+export function nameAt(view: DataView, at: number): string {
+  let name = '';
+  for (let i = 0; i < NAME_LENGTH; i++) {
+    const octet = view.getUint8(at + i);
+    if (octet === 0) break;
+    name += String.fromCharCode(octet);
   }
-  return true;
+  return name;
 }
 
-/** Multicast Listener Query: a report opens the same state. */
-const MLD_QUERY = 130;
+function readCounter(view: DataView, at: number, volume: Volume, high: number): void {
+  volume[high] = view.getInt32(at);
+  volume[high + 1] = view.getInt32(at + 4);
+}
 
-/** Where the types lie that have a reply: both echo requests are the lowest. */
-const REQUESTS = { 4: [8, 38], 6: [128, 255] } as const;
+function writeCounter(view: DataView, at: number, volume: Volume, high: number): void {
+  view.setInt32(at, volume[high]!);
+  view.setInt32(at + 4, volume[high + 1]!);
+}
+
+/** States that are read at once at most. */
+export const MOST_STATES = 64;
+
+/** Records of the longest stride that version 6 can tell, copied here where they lie outside the core's memory. */
+const OUTSIDE = allocate(MOST_STATES * 255 * 4, core);
 
 /**
- * Type of the ICMP message that opened the state, or -1 where that is not certain. Only the kernels that write the keys'
- * families (OpenBSD 5.0) are sure to put a type in place of the destination port; others have an id there, or 0.
- * It is the type of the request, also of a state that a reply opened, but then it stands in place of the source port: where
- * that could be a type, nothing is told. What is there of a multicast listener's report is the type of the query.
+ * Reads up to MOST_STATES records, `stride` octets apart, into the rows from the address `row` on. The caller has checked that
+ * they are there, and that `stride` is not less than the layout's size. The answer is how many of them could not be read.
  */
-export function icmpType(state: StateView): number {
-  const { protocol, family, layout } = state;
-  if (protocol !== ICMP && protocol !== ICMP6) return -1;
-  if (layout !== STATE_V6 || state.view.getUint8(state.at + layout.wireFamily) === 0) return -1;
-  if (family === 0 || (protocol === ICMP) !== (family === 4)) return -1;
-  const type = state.port(ORIGINAL_DESTINATION);
-  const id = state.port(ORIGINAL_SOURCE);
-  const [first, last] = REQUESTS[family as 4 | 6];
-  if (type === 0 || type > 255 || (type === MLD_QUERY && family === 6)) return -1;
-  return id >= first && id <= last ? -1 : type;
-}
-
-function otherIcmp(protocol: number): number {
-  if (protocol === ICMP) return ICMP6;
-  return protocol === ICMP6 ? ICMP : protocol;
-}
-
-/** First all loads and then all stores: where they take turns, V8 checks the view anew for each. */
-function readWide(view: DataView, octets: number, packets: number, volume: Volume): void {
-  const octetsHigh = view.getInt32(octets);
-  const octetsLow = view.getInt32(octets + 4);
-  const replyOctetsHigh = view.getInt32(octets + 8);
-  const replyOctetsLow = view.getInt32(octets + 12);
-  const packetsHigh = view.getInt32(packets);
-  const packetsLow = view.getInt32(packets + 4);
-  const replyPacketsHigh = view.getInt32(packets + 8);
-  const replyPacketsLow = view.getInt32(packets + 12);
-  volume[OCTETS_HIGH] = octetsHigh;
-  volume[OCTETS_LOW] = octetsLow;
-  volume[PACKETS_HIGH] = packetsHigh;
-  volume[PACKETS_LOW] = packetsLow;
-  volume[DIRECTION + OCTETS_HIGH] = replyOctetsHigh;
-  volume[DIRECTION + OCTETS_LOW] = replyOctetsLow;
-  volume[DIRECTION + PACKETS_HIGH] = replyPacketsHigh;
-  volume[DIRECTION + PACKETS_LOW] = replyPacketsLow;
-}
-
-function readNarrow(view: DataView, octets: number, packets: number, volume: Volume): void {
-  clear(volume);
-  volume[OCTETS_LOW] = view.getInt32(octets);
-  volume[PACKETS_LOW] = view.getInt32(packets);
-  volume[DIRECTION + OCTETS_LOW] = view.getInt32(octets + 4);
-  volume[DIRECTION + PACKETS_LOW] = view.getInt32(packets + 4);
+export function readStates(
+  view: DataView,
+  at: number,
+  stride: number,
+  count: number,
+  layout: StateLayout,
+  row: number,
+): number {
+  let from = view.byteOffset + at;
+  if (!isInCore(view)) {
+    memoryOctets.set(new Uint8Array(view.buffer, from, (count - 1) * stride + layout.size), OUTSIDE);
+    from = OUTSIDE;
+  }
+  return core.readStates(layout.address, from, stride, count, row);
 }

@@ -1,4 +1,6 @@
 /** pfsync messages, versions 2 to 6: their headers, and the walk over their records. */
+
+import { FlowBatch, type FlowRows } from './flow-record.js';
 import {
   ACTIONS_V3,
   ACTIONS_V6,
@@ -14,20 +16,20 @@ import {
 } from './pfsync-action.js';
 import type { StateLayout } from './pfsync-layout.js';
 import { BulkView, ClearView, CompressedUpdateView, StateKeyView } from './pfsync-record.js';
-import { StateView } from './pfsync-state.js';
+import { MOST_STATES, readStates } from './pfsync-state.js';
 
-/** What a message tells. Views are valid during the call only. */
+/** What a message tells. Views and rows are valid during the call only; rows that are not readable tell nothing. */
 export interface PfsyncHandler {
-  insert(state: StateView): void;
-  update(state: StateView): void;
-  /** A full delete, with final counters. */
-  delete(state: StateView): void;
+  insert(states: FlowRows): void;
+  update(states: FlowRows): void;
+  /** Full deletes, with final counters. */
+  delete(states: FlowRows): void;
   compressedUpdate(update: CompressedUpdateView): void;
   compressedDelete(key: StateKeyView): void;
   clear(clear: ClearView): void;
   bulkUpdate(status: BulkView): void;
-  /** A state record whose address family or direction pf does not write. */
-  unreadableState(action: StateAction): void;
+  /** State records whose address family or direction pf does not write. */
+  unreadableStates(action: StateAction, count: number): void;
   /** Records that say nothing about flows: acknowledgements, update requests, IPsec TDB updates. */
   otherRecord(kind: RecordKind): void;
   /** Records of an action that is not known, passed over by their length. */
@@ -52,10 +54,12 @@ const HEADER = 20;
 /** Octets that must be there to tell the version of a message. */
 const SHORTEST_HEADER = 4;
 
+/** The rows that states are read into, valid while they are handed on. */
+const STATES = new FlowBatch(MOST_STATES);
+
 /** Reads messages one after the other; its views are reused. */
 export class PfsyncReader {
   readonly #handler: PfsyncHandler;
-  readonly #state = new StateView();
   readonly #update = new CompressedUpdateView();
   readonly #key = new StateKeyView();
   readonly #clear = new ClearView();
@@ -138,22 +142,31 @@ export class PfsyncReader {
     action: Action,
     stride: number,
   ): Verdict {
-    const whole = Math.min(count, Math.floor((end - at) / stride));
+    const whole = count * stride <= end - at ? count : Math.floor((end - at) / stride);
     if (action.state !== undefined) {
-      for (let i = 0; i < whole; i++)
-        this.#readState(view, at + i * stride, action.kind as StateAction, action.state);
+      this.#readStates(view, at, stride, whole, action.kind as StateAction, action.state);
     } else {
       for (let i = 0; i < whole; i++) this.#readRecord(view, at + i * stride, action.kind);
     }
     return whole < count ? 'recordTruncated' : 'whole';
   }
 
-  #readState(view: DataView, at: number, kind: StateAction, layout: StateLayout): void {
-    const state = this.#state;
-    if (!state.read(view, at, layout)) this.#handler.unreadableState(kind);
-    else if (kind === 'delete') this.#handler.delete(state);
-    else if (kind === 'insert') this.#handler.insert(state);
-    else this.#handler.update(state);
+  #readStates(
+    view: DataView,
+    at: number,
+    stride: number,
+    count: number,
+    kind: StateAction,
+    layout: StateLayout,
+  ): void {
+    for (let done = 0; done < count; done += STATES.count) {
+      STATES.count = Math.min(count - done, MOST_STATES);
+      const unreadable = readStates(view, at + done * stride, stride, STATES.count, layout, STATES.row);
+      if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
+      if (kind === 'delete') this.#handler.delete(STATES);
+      else if (kind === 'insert') this.#handler.insert(STATES);
+      else this.#handler.update(STATES);
+    }
   }
 
   #readRecord(view: DataView, at: number, kind: RecordKind): void {

@@ -3,8 +3,6 @@
  * Information Elements that always stand together. Which parts a record needs follows from the flow.
  */
 import { type FlowRecord, familyAt, protocolAt } from './flow-record.js';
-import { NONE, TCPSEQ } from './flow-terms.js';
-import type { GatheredFlow } from './gathered-flow.js';
 import { hasPorts } from './pfsync-state.js';
 import {
   BOTH,
@@ -44,24 +42,28 @@ import {
   UPTIMES,
 } from './template-part.js';
 
-/** Chooses the template of a record. */
+/** What the records of flows tell, and by which templates. Which kind a record is of, the core finds out (`assembly/template-record`). */
 export interface Profile {
-  /** What the templates of the flow's records have in common. `source` is an end of the view that is told. */
-  kindOf(flow: FlowRecord, source: number): number;
-  /** Whether flows of a kind become one record that tells of both directions (RFC 5103). */
-  isBiflow(kind: number): boolean;
-  /** Whether records of a kind tell of the translation. */
-  tellsTranslation(kind: number): boolean;
-  /** The template of the forward record (0) or the reply record (1) of a flow of this kind. */
-  select(kind: number, flow: GatheredFlow, reply: 0 | 1): FlowTemplate;
+  /** The template of records of this kind. */
+  template(kind: number): FlowTemplate;
   /** Chooses the template of a NAT event; absent where there is none. */
   readonly selectEvent?: (flow: FlowRecord, source: number) => FlowTemplate;
+  /** The id of the template of kind 0: others have that and their kind. */
+  readonly firstId: number;
   /** Templates announced from the start on; the others with their first record. */
   readonly fixed: readonly Template[];
   /** pflow(4): templates in messages of their own, and one data set in a message. */
   readonly oneSetPerMessage: boolean;
   /** Times are uptimes, which each message counts anew. */
   readonly hasUptimes: boolean;
+  /** Kinds are those of pflow(4): SIX or none. */
+  readonly isPflow: boolean;
+  /** Records of translated flows show the translated addresses too. */
+  readonly tellsTranslation: boolean;
+  /** Payload known from TCP sequence numbers has elements of its own. */
+  readonly tellsEstimate: boolean;
+  /** Flows with counters become one record that tells of both directions (RFC 5103). */
+  readonly isBiflow: boolean;
 }
 
 const FIRST_ID = 256;
@@ -111,35 +113,17 @@ function flagsOf(kind: number): Flags | undefined {
 /** The full profile: one template for each kind that occurs. */
 export function fullProfile(options: FullProfileOptions): Profile {
   const { biflow, estimate, postNat, uptimes } = options;
-  const templates: (FlowTemplate | undefined)[] = [];
   return {
+    template: (kind) => new FlowTemplate(FIRST_ID + kind, partsOf(kind, options)),
+    selectEvent: natEventTemplates(),
+    firstId: FIRST_ID,
     fixed: [],
     oneSetPerMessage: false,
     hasUptimes: uptimes,
-    isBiflow: (kind) => (kind & BOTH) !== 0,
-    tellsTranslation: (kind) => (kind & (POST_NAT_FOUR | POST_NAT_SIX)) !== 0,
-    kindOf(flow, source) {
-      const { counters, state } = flow;
-      let kind = familyAt(state, source) === 6 ? SIX : 0;
-      if (!hasPorts(protocolAt(state, source))) kind |= NO_PORTS;
-      if (counters === TCPSEQ && estimate) kind |= ESTIMATED;
-      else if (counters === TCPSEQ || counters === NONE) kind |= UNCOUNTED;
-      else if (biflow) kind |= BOTH;
-      if (postNat && state.isTranslated) kind |= state.translatedFamily === 4 ? POST_NAT_FOUR : POST_NAT_SIX;
-      return kind;
-    },
-    select(common, flow, reply) {
-      let kind = common;
-      if ((reply === 0 ? flow.flags : flow.replyFlags) !== 0) kind |= HAS_FLAGS;
-      if ((common & BOTH) !== 0 && flow.replyFlags !== 0) kind |= HAS_REVERSE_FLAGS;
-      if (reply === 0 && flow.icmpType >= 0) kind |= (common & SIX) !== 0 ? TYPE_SIX : TYPE_FOUR;
-      const known = templates[kind];
-      if (known !== undefined) return known;
-      const template = new FlowTemplate(FIRST_ID + kind, partsOf(kind, options));
-      templates[kind] = template;
-      return template;
-    },
-    selectEvent: natEventTemplates(),
+    isPflow: false,
+    tellsTranslation: postNat,
+    tellsEstimate: estimate,
+    isBiflow: biflow,
   };
 }
 
@@ -174,12 +158,14 @@ export function pflowProfile(): Profile {
   const ipv4 = new FlowTemplate(FIRST_ID, [ADDRESSES4, ...rest]);
   const ipv6 = new FlowTemplate(FIRST_ID + 1, [ADDRESSES6, ...rest]);
   return {
+    template: (kind) => (kind === SIX ? ipv6 : ipv4),
+    firstId: FIRST_ID,
     fixed: [ipv4, ipv6],
     oneSetPerMessage: true,
     hasUptimes: false,
-    isBiflow: () => false,
-    tellsTranslation: () => false,
-    kindOf: (flow, source) => familyAt(flow.state, source),
-    select: (kind) => (kind === 6 ? ipv6 : ipv4),
+    isPflow: true,
+    tellsTranslation: false,
+    tellsEstimate: false,
+    isBiflow: false,
   };
 }

@@ -13,3 +13,6 @@ export const TYPE_FOUR = 128;
 export const TYPE_SIX = 256;
 export const BOTH = 512;
 export const HAS_REVERSE_FLAGS = 1024;
+
+/** Numbers that kinds may have: one more than the highest. */
+export const KINDS = 2048;

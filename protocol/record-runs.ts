@@ -2,90 +2,68 @@
  * Records that are kept until those of one template fill a few messages. Such messages have one length, and leave faster
  * where the system cuts datagrams of one length out of a single piece. Records of different templates may change places.
  */
-import type { FlowRecord } from './flow-record.js';
-import type { GatheredFlow } from './gathered-flow.js';
-import type { MessageRoom } from './message.js';
+import { allocate, wordsAt } from './core.js';
 import type { MessageWriter } from './message-writer.js';
 import type { FlowTemplate } from './template.js';
 
 /** Octets of a run: 16 messages that fit an Ethernet frame each. */
 const LENGTH = 24 << 10;
 
-/** Records of one template, one behind the other. Their template writes into it as into a message. */
-export class RecordRun {
-  readonly words: Int32Array;
-  readonly view: DataView;
-  /** Octets taken. */
-  length = 0;
+/** Templates that have a run: the frequent ones come early. The records of others take their place in a message at once. */
+const MOST_RUNS = 24;
+
+/** Records of one template, one behind the other, where the core writes them. */
+class RecordRun {
+  readonly template: FlowTemplate;
   /** What fills a message each. */
   readonly parts: readonly Int32Array[];
   readonly recordsOfPart: number;
-  /** Octets there are. */
-  readonly capacity: number;
 
-  constructor(recordsOfPart: number, recordLength: number) {
-    const partWords = (recordsOfPart * recordLength) / 4;
-    const length = Math.max(1, Math.floor(LENGTH / (4 * partWords)));
-    const words = new Int32Array(length * partWords);
-    this.words = words;
-    this.view = new DataView(words.buffer);
-    this.parts = Array.from({ length }, (_, part) =>
-      words.subarray(part * partWords, (part + 1) * partWords),
-    );
+  constructor(template: FlowTemplate, recordsOfPart: number) {
+    const partOctets = recordsOfPart * template.recordLength;
+    const length = Math.max(1, Math.floor(LENGTH / partOctets));
+    const at = allocate(length * partOctets, this);
+    this.template = template;
+    this.parts = Array.from({ length }, (_, part) => wordsAt(at + part * partOctets, partOctets / 4));
     this.recordsOfPart = recordsOfPart;
-    this.capacity = words.byteLength;
+    template.collect(at, length * partOctets);
   }
 }
 
 export class RecordRuns {
   readonly #writer: MessageWriter;
-  readonly #room: MessageRoom;
-  /** Those that have a run, in the order of their first record. */
-  readonly #templates: FlowTemplate[] = [];
-  /** The latest moment that a record is from, in milliseconds of the data's clock, which may be set back. */
-  #latest = Number.NEGATIVE_INFINITY;
+  /** In the order of their first record. */
+  readonly #runs = new Map<FlowTemplate, RecordRun>();
 
-  constructor(writer: MessageWriter, room: MessageRoom) {
+  constructor(writer: MessageWriter) {
     this.#writer = writer;
-    this.#room = room;
   }
 
-  /** Takes up the forward record (0) or the reply record (1) of a flow. Its template has records of whole words. */
-  add(template: FlowTemplate, gathered: GatheredFlow, reply: 0 | 1, flow: FlowRecord): void {
-    const run = template.run ?? this.#begin(template);
-    template.write(run, run.length, gathered, reply);
-    run.length += template.recordLength;
-    if (flow.observed > this.#latest) this.#latest = flow.observed;
-    if (run.length === run.capacity) this.#send(template, run, this.#latest);
-  }
-
-  /** Hands everything on to the writer. The answer is `now`, or a later time of the records: messages are not sent before. */
-  flush(now: number): number {
-    const time = Math.max(now, this.#latest);
-    for (const template of this.#templates) this.#send(template, template.run!, time);
-    this.#latest = Number.NEGATIVE_INFINITY;
-    return time;
-  }
-
-  #begin(template: FlowTemplate): RecordRun {
+  /** The template's records wait from now on, where they are whole words and there is room for one more run. */
+  begin(template: FlowTemplate): void {
+    if (template.recordLength % 4 !== 0 || this.#runs.size === MOST_RUNS) return;
     const records = Math.floor(this.#writer.longestSet / template.recordLength);
-    const run = new RecordRun(records, template.recordLength);
-    template.run = run;
-    this.#templates.push(template);
-    return run;
+    this.#runs.set(template, new RecordRun(template, records));
   }
 
-  #send(template: FlowTemplate, run: RecordRun, now: number): void {
+  /** Hands what waits of a template on to the writer. `now` is not before any of the records ended. */
+  send(template: FlowTemplate, now: number): void {
+    const { parts, recordsOfPart } = this.#runs.get(template)!;
     const { recordLength } = template;
-    let left = run.length / recordLength;
+    let left = template.waiting / recordLength;
     for (let part = 0; left > 0; part++) {
-      const records = Math.min(left, run.recordsOfPart);
-      const words = run.parts[part]!;
+      const records = Math.min(left, recordsOfPart);
+      const words = parts[part]!;
       const octets = records * recordLength;
       const at = this.#writer.place(template, octets, now, records);
-      this.#room.words.set(octets === words.byteLength ? words : words.subarray(0, octets / 4), at / 4);
+      this.#writer.words.set(octets === words.byteLength ? words : words.subarray(0, octets / 4), at / 4);
       left -= records;
     }
-    run.length = 0;
+    template.forget();
+  }
+
+  /** The same for all templates. */
+  flush(now: number): void {
+    for (const template of this.#runs.keys()) this.send(template, now);
   }
 }

@@ -1,13 +1,16 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
+import { allocate, type CoreOwner, memory, onBehalfOf, viewOf, writeWords } from './core.js';
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
-import { type FlowRecord, type NatView, sourceEnds } from './flow-record.js';
-import { FORWARD, REPLY } from './flow-terms.js';
-import { GatheredFlow } from './gathered-flow.js';
+import { type FlowRecord, type FlowRows, type NatView, sourceEnd } from './flow-record.js';
+import { IF_INDEX, INTERFACE_NAME, OBSERVED } from './flow-row.js';
+import { WORDS } from './flow-word.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { ORIGINAL_SOURCE } from './pf-terms.js';
+import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pf-terms.js';
+import { nameAt } from './pfsync-state.js';
 import type { Profile } from './profile.js';
+import { KINDS } from './record-kind.js';
 import { RecordRuns } from './record-runs.js';
 import type { FlowTemplate } from './template.js';
 
@@ -29,16 +32,22 @@ export interface Extras {
   readonly counts?: ExportCounts;
 }
 
-export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
+/** What stands where in the encoder that the core knows (`assembly/template-record`). */
+const LATEST = 48;
+const ENCODER_LENGTH = 64;
+const DESCRIPTION_LENGTH = 12;
+
+export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreOwner {
   readonly clampedCounters = 0;
-  readonly #room: MessageRoom;
+  readonly unsupported = 0;
   readonly #writer: MessageWriter;
-  readonly #gathered = new GatheredFlow();
   readonly #profile: Profile;
-  readonly #sources: Int32Array;
+  readonly #templates: FlowTemplate[] = [];
   readonly #options: ExportOptions | undefined;
   readonly #statistics: ExportStatistics | undefined;
   readonly #runs: RecordRuns | undefined;
+  readonly #at: number;
+  readonly #encoder: DataView;
   #wasRefreshed = false;
   #areStatisticsDue = false;
 
@@ -49,20 +58,36 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     options: TemplateOptions,
     { options: own, counts }: Extras = {},
   ) {
-    const { fixed, oneSetPerMessage } = profile;
+    const { fixed, oneSetPerMessage, hasUptimes } = profile;
     const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
-    this.#room = room;
     this.#writer = writer;
     this.#profile = profile;
-    this.#sources = sourceEnds(options.nat);
     if (own !== undefined) this.#options = new ExportOptions(writer, own.dialect, own.choice, options.domain);
     if (counts !== undefined && options.domain !== 0) {
       this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
     }
     // An uptime is counted from a moment that its message chooses: such records cannot wait for theirs.
-    if (room.likesRuns && !profile.hasUptimes) this.#runs = new RecordRuns(writer, room);
+    if (room.likesRuns && !hasUptimes) this.#runs = new RecordRuns(writer);
     writer.onRefresh = (now) => this.#refresh(now);
     writer.onSent = (now) => this.#sent(now);
+    this.#at = allocate(ENCODER_LENGTH, this);
+    this.#encoder = viewOf(this.#at, ENCODER_LENGTH);
+    this.#encoder.setFloat64(LATEST, Number.NEGATIVE_INFINITY, true);
+    const { isPflow, tellsTranslation, tellsEstimate, isBiflow } = profile;
+    writeWords(this.#at, [
+      sourceEnd(INBOUND, options.nat),
+      sourceEnd(OUTBOUND, options.nat),
+      Number(isPflow),
+      Number(tellsTranslation),
+      Number(tellsEstimate),
+      Number(isBiflow),
+      Number(own?.choice.names ?? false),
+      0,
+      allocate(4 * KINDS, this),
+      allocate(4 * WORDS, this),
+      allocate(DESCRIPTION_LENGTH, this),
+      hasUptimes ? writer.clock.at : 0,
+    ]);
   }
 
   get losses(): EncoderLosses {
@@ -73,34 +98,24 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     return this.#writer.clock.clipped;
   }
 
-  add(flow: FlowRecord): number {
-    this.#options?.use(flow.interface, flow.observed);
-    const { directions, records, state } = flow;
-    const profile = this.#profile;
-    const gathered = this.#gathered;
-    const source = this.#sources[state.direction]!;
-    const kind = profile.kindOf(flow, source);
-    const isBiflow = profile.isBiflow(kind);
-    gathered.gather(flow, source, profile.tellsTranslation(kind));
-    if (isBiflow) {
-      gathered.describeBoth();
-      this.#write(profile.select(kind, gathered, 0), flow, 0);
-      return 1;
-    }
-    if ((directions & FORWARD) !== 0) this.#write(profile.select(kind, gathered, 0), flow, 0);
-    if ((directions & REPLY) !== 0) this.#write(profile.select(kind, gathered, 1), flow, 1);
-    return records;
+  add(flows: FlowRows): number {
+    return onBehalfOf(this).addTemplated(this.#at, flows.row, flows.count);
   }
 
   addNatEvent(flow: FlowRecord): void {
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
     if (template === undefined) return;
-    this.#gathered.gatherEvent(flow, ORIGINAL_SOURCE);
-    this.#write(template, flow, 0);
+    const kind = template.id - this.#profile.firstId;
+    this.#templates[kind] = template;
+    onBehalfOf(this).addEvent(this.#at, template.program, kind, flow.row, ORIGINAL_SOURCE);
   }
 
   flush(now: number): void {
-    this.#writer.flush(this.#runs?.flush(now) ?? now);
+    // Messages are not sent before a moment that their records are from; the data's clock may have been set back.
+    const time = Math.max(now, this.#latest);
+    this.#runs?.flush(time);
+    this.#latest = Number.NEGATIVE_INFINITY;
+    this.#writer.flush(time);
   }
 
   end(now: number): void {
@@ -117,17 +132,38 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
     this.#statistics?.restart();
   }
 
-  #write(template: FlowTemplate, flow: FlowRecord, reply: 0 | 1): void {
-    const gathered = this.#gathered;
-    const runs = this.#runs;
-    if (runs !== undefined && template.recordLength % 4 === 0) {
-      runs.add(template, gathered, reply, flow);
-      return;
-    }
+  addTemplate(kind: number): number {
+    const template = this.#profile.template(kind);
+    this.#templates[kind] = template;
+    this.#runs?.begin(template);
+    return template.program;
+  }
+
+  placeRecord(kind: number, row: number): number {
+    const template = this.#templates[kind]!;
     const writer = this.#writer;
-    const at = writer.place(template, template.recordLength, flow.observed);
-    if (this.#profile.hasUptimes) gathered.setUptimes(flow, writer.clock);
-    template.write(this.#room, at, gathered, reply);
+    return (
+      writer.start + writer.place(template, template.recordLength, memory.getFloat64(row + OBSERVED, true))
+    );
+  }
+
+  sendRun(kind: number): void {
+    this.#runs!.send(this.#templates[kind]!, this.#latest);
+  }
+
+  useInterface(row: number): void {
+    const name = nameAt(memory, row + INTERFACE_NAME);
+    const index = memory.getUint32(row + IF_INDEX, true);
+    this.#options?.use({ name, index }, memory.getFloat64(row + OBSERVED, true));
+  }
+
+  /** The latest moment that a record in a run is from, in milliseconds of the data's clock. */
+  get #latest(): number {
+    return this.#encoder.getFloat64(LATEST, true);
+  }
+
+  set #latest(time: number) {
+    this.#encoder.setFloat64(LATEST, time, true);
   }
 
   #refresh(now: number): void {

@@ -1,9 +1,6 @@
-/** Templates of NetFlow v9 and IPFIX: their Template Records, and how the records of a flow are written by them. */
-import { MACHINE_ORDER } from './byte-order.js';
+/** Templates of NetFlow v9 and IPFIX: their Template Records, and what the core writes the records of a flow by. */
+import { allocate, viewOf, writeWords } from './core.js';
 import type { Field } from './element.js';
-import type { GatheredFlow } from './gathered-flow.js';
-import type { MessageRoom } from './message.js';
-import type { RecordRun } from './record-runs.js';
 import type { Part } from './template-part.js';
 
 /** A Template Record, or with scopes an Options Template Record. */
@@ -28,19 +25,19 @@ export class Template {
   }
 }
 
-/** Writes the record of a flow, of which it is handed the words, at an offset of a message. */
-type Write = (message: Room, at: number, flow: Int32Array) => void;
-
-type Room = Pick<MessageRoom, 'view' | 'words'>;
+/** What stands where in the program that the core knows (`assembly/template-record`): words of 32 bits. */
+const RUN = 16;
+const RUN_LENGTH = 20;
+const RUN_CAPACITY = 24;
+const PROGRAM_LENGTH = 28;
 
 /** The records of a flow: which of its words they are, in which order. */
 export class FlowTemplate extends Template {
   /** Octets of a record. */
   readonly recordLength: number;
-  /** Records that wait until they fill messages of their own. */
-  run: RecordRun | undefined;
-  readonly #write: Write;
-  readonly #writeReply: Write;
+  /** Address of what the core knows of it. */
+  readonly program: number;
+  readonly #view: DataView;
 
   constructor(id: number, parts: readonly Part[]) {
     super(
@@ -48,48 +45,37 @@ export class FlowTemplate extends Template {
       parts.flatMap(({ fields }) => fields),
     );
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
-    this.#write = writerOf(
-      parts.flatMap(({ words }) => words),
-      this.recordLength,
-    );
-    this.#writeReply = writerOf(
-      parts.flatMap(({ replyWords }) => replyWords),
-      this.recordLength,
-    );
+    const words = parts.flatMap((part) => part.words);
+    const forward = this.#offsets(words);
+    const reply = this.#offsets(parts.flatMap(({ replyWords }) => replyWords));
+    this.program = allocate(PROGRAM_LENGTH, this);
+    this.#view = viewOf(this.program, PROGRAM_LENGTH);
+    writeWords(this.program, [this.recordLength, words.length, forward, reply]);
   }
 
-  /** Writes the forward record (0) or the reply record (1) at `at`. */
-  write(message: Room, at: number, flow: GatheredFlow, reply: 0 | 1): void {
-    if (reply === 0) this.#write(message, at, flow.words);
-    else this.#writeReply(message, at, flow.words);
+  /** From now on records wait in the `capacity` octets at `run`, which are a multiple of a record's length. */
+  collect(run: number, capacity: number): void {
+    this.#view.setUint32(RUN, run, true);
+    this.#view.setUint32(RUN_CAPACITY, capacity, true);
   }
-}
 
-/**
- * A function of one assignment for each word. A loop over `words` takes 36 instructions for each, as V8 looks at all three
- * arrays anew, and this one 10 with its call: the mask tells V8 that no sum leaves 32 bits, for which it looks otherwise.
- */
-function writerOf(words: readonly number[], length: number): Write {
-  // Where all records of a set are whole words, each begins at one.
-  const lines = length % 4 === 0 ? wordAssignments(words) : octetAssignments(words, length);
-  return new Function('message', 'at', 'flow', ['"use strict";', ...lines].join('\n')) as Write;
-}
+  /** Octets of the records that wait. */
+  get waiting(): number {
+    return this.#view.getUint32(RUN_LENGTH, true);
+  }
 
-function wordAssignments(words: readonly number[]): string[] {
-  return [
-    'const to = message.words, first = (at >> 2) & 0xfffff;',
-    ...words.map((word, i) => `to[first + ${i}] = flow[${word}];`),
-  ];
-}
+  /** None waits any more. */
+  forget(): void {
+    this.#view.setUint32(RUN_LENGTH, 0, true);
+  }
 
-function octetAssignments(words: readonly number[], length: number): string[] {
-  const whole = words.slice(0, length >> 2);
-  const rest = Array.from({ length: length % 4 }, (_, octet) => (MACHINE_ORDER ? 8 * octet : 24 - 8 * octet));
-  return [
-    'const to = message.view;',
-    ...whole.map((word, i) => `to.setInt32(at + ${4 * i}, flow[${word}], ${MACHINE_ORDER});`),
-    ...rest.map(
-      (shift, i) => `to.setUint8(at + ${4 * whole.length + i}, flow[${words.at(-1)}] >> ${shift});`,
-    ),
-  ];
+  /** Lays down where the words of a record are found among those of a flow. */
+  #offsets(words: readonly number[]): number {
+    const at = allocate(4 * words.length, this);
+    writeWords(
+      at,
+      words.map((word) => 4 * word),
+    );
+    return at;
+  }
 }

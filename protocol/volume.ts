@@ -18,33 +18,8 @@ export function newVolume(): Volume {
   return new Int32Array(2 * DIRECTION);
 }
 
-export function isZero(volume: Volume): boolean {
-  return !hasCounts(volume, 0) && !hasCounts(volume, 1);
-}
-
-/** Whether a direction, 0 or 1, has packets or octets. */
-export function hasCounts(volume: Volume, direction: number): boolean {
-  const at = DIRECTION * direction;
-  return (volume[at]! | volume[at + 1]! | volume[at + 2]! | volume[at + 3]!) !== 0;
-}
-
-export function hasPackets(volume: Volume, direction: number): boolean {
-  const at = DIRECTION * direction;
-  return (volume[at + PACKETS_HIGH]! | volume[at + PACKETS_LOW]!) !== 0;
-}
-
-/** Without the call that `fill` is. */
-export function clearDirection(volume: Volume, direction: number): void {
-  const at = DIRECTION * direction;
-  volume[at] = 0;
-  volume[at + 1] = 0;
-  volume[at + 2] = 0;
-  volume[at + 3] = 0;
-}
-
 export function clear(volume: Volume): void {
-  clearDirection(volume, 0);
-  clearDirection(volume, 1);
+  volume.fill(0);
 }
 
 /** Takes from `volume` what was there `before`. Where a counter went back, 0 is left. */

@@ -117,6 +117,7 @@ class CaptureReading {
 
   async run(): Promise<CaptureEnd> {
     const { signal } = this.#options;
+    const window = this.#window;
     const close = () => this.#source.close();
     signal?.addEventListener('abort', close, { once: true });
     try {
@@ -130,6 +131,7 @@ class CaptureReading {
     } finally {
       signal?.removeEventListener('abort', close);
       close();
+      window.release();
     }
   }
 

@@ -3,7 +3,7 @@
  * kernel cut datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give.
  */
 import { createRequire } from 'node:module';
-import { wordsOf } from '../protocol/message.js';
+import { copyIntoCore, core, octetsAt, takeMemory } from '../protocol/core.js';
 import { pause } from './pause.js';
 
 /** Those whose structures and constants are as written below: 64 bits, little-endian. */
@@ -64,9 +64,11 @@ export function openBatch(to: BatchAddress, count: number, size: number): Datagr
 
 /** Room for `count` datagrams of up to `size` octets, and the socket that sends any run of them. */
 export class DatagramBatch {
-  readonly views: readonly DataView[];
-  /** The same memory in machine words. */
-  readonly words: readonly Int32Array[];
+  readonly count: number;
+  /** Address of the first datagram, in the core's memory: what is encoded there is copied fastest. */
+  readonly #room: number;
+  /** Octets from one datagram to the next. */
+  readonly #distance: number;
   readonly #system: System;
   readonly #socket: number;
   readonly #lengths: Int32Array;
@@ -87,16 +89,16 @@ export class DatagramBatch {
     this.#lengths = new Int32Array(count);
     // Memory of an ArrayBuffer never moves: what points at it is written once.
     const distance = (size + 3) & ~3;
-    const room = new ArrayBuffer(count * distance);
-    this.views = Array.from({ length: count }, (_, slot) => new DataView(room, slot * distance, size));
-    this.words = this.views.map(wordsOf);
+    this.count = count;
+    this.#distance = distance;
+    this.#room = takeMemory(count * distance);
     this.#vectors = new DataView(new ArrayBuffer(count * IOVEC));
     this.#messages = new DataView(new ArrayBuffer(count * MMSGHDR));
     this.#messageOctets = new Uint8Array(this.#messages.buffer);
     this.#controls = new DataView(new ArrayBuffer(count * CMSG_SPACE));
-    this.#vectorsAddress = system.addressOf(this.#vectors.buffer);
-    const roomAddress = system.addressOf(room);
-    const controlsAddress = system.addressOf(this.#controls.buffer);
+    this.#vectorsAddress = system.addressOf(new Uint8Array(this.#vectors.buffer));
+    const roomAddress = system.addressOf(octetsAt(this.#room, count * distance));
+    const controlsAddress = system.addressOf(new Uint8Array(this.#controls.buffer));
     for (let slot = 0; slot < count; slot++) {
       const control = slot * CMSG_SPACE;
       writePointer(this.#vectors, slot * IOVEC, roomAddress + slot * distance);
@@ -107,7 +109,9 @@ export class DatagramBatch {
     }
   }
 
-  setLength(slot: number, length: number): void {
+  /** Copies a datagram into its place: the first `length` of `octets`, which are no more than there is room for. */
+  fill(slot: number, octets: Uint8Array, length: number): void {
+    copyIntoCore(this.#room + slot * this.#distance, octets, length);
     this.#lengths[slot] = length;
     this.#vectors.setInt32(slot * IOVEC + 8, length, true);
   }
@@ -170,6 +174,7 @@ export class DatagramBatch {
   }
 
   close(): void {
+    core.release(this.#room);
     this.#system.close(this.#socket);
   }
 
@@ -240,7 +245,7 @@ function loadSystem() {
       sendMessages: library.func('int sendmmsg(int, void *, unsigned int, int)'),
       parseAddress: library.func('int inet_pton(int, const char *, void *)'),
       close: library.func('int close(int)'),
-      addressOf: (memory: ArrayBufferLike) => Number(koffi.address(memory)),
+      addressOf: (octets: Uint8Array) => Number(koffi.address(octets)),
       error: () => koffi.errno(),
     };
   } catch {

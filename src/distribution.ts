@@ -1,5 +1,5 @@
 /** Shares the flows between collectors, or moves on to the next collector while one is down. */
-import type { FlowRecord } from '../protocol/flow-record.js';
+import { type FlowRecord, type FlowRows, forEachFlow } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 
 /** A collector's sink. */
@@ -24,8 +24,8 @@ export class Distribution implements FlowSink {
     this.#options = options;
   }
 
-  add(flow: FlowRecord): void {
-    this.#choose(flow).add(flow);
+  add(flows: FlowRows): void {
+    forEachFlow(flows, (flow) => this.#choose(flow).add(flow));
   }
 
   /** A translation begins and ends at the same collector, as long as that is up. */

@@ -1,8 +1,8 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
-import type { FlowRecord } from '../protocol/flow-record.js';
+import { type FlowRecord, type FlowRows, forEachFlow } from '../protocol/flow-record.js';
 import { FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import type { FlowEncoder } from '../protocol/message.js';
-import { clear, DIRECTION, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
+import { clear, DIRECTION, newVolume, OCTETS_HIGH, OCTETS_LOW } from '../protocol/volume.js';
 import type { Outlet } from './distribution.js';
 import { directionNumber } from './filter.js';
 import type { Log } from './log.js';
@@ -35,10 +35,12 @@ export class Exporter implements Outlet {
   /** 0 is any. */
   readonly #direction: number;
   readonly #leavesOutEstimates: boolean;
+  /** No flow needs a look of its own. */
+  readonly #takesAll: boolean;
+  readonly #volume = newVolume();
   #filtered = 0;
   #uncounted = 0;
   #encoded = 0;
-  #unsupported = 0;
   #clipped = 0;
   #clamped = 0;
 
@@ -51,6 +53,7 @@ export class Exporter implements Outlet {
     const showsEstimates = this.#splitsEstimates || (options.version === 10 && !options.isPflow);
     this.#leavesOutEstimates = options.noUncounted && !showsEstimates;
     this.#direction = directionNumber(options.direction);
+    this.#takesAll = this.#direction === 0 && !this.#splitsEstimates && !this.#leavesOutEstimates;
   }
 
   get isDown(): boolean {
@@ -61,12 +64,9 @@ export class Exporter implements Outlet {
     return this.#transport.isCongested;
   }
 
-  add(flow: FlowRecord): void {
-    if (!this.#isWanted(flow)) this.#filtered += flow.records;
-    else if (flow.counters !== TCPSEQ) this.#encode(flow);
-    else if (this.#leavesOutEstimates) this.#uncounted++;
-    else if (this.#splitsEstimates) this.#addEstimate(flow);
-    else this.#encode(flow);
+  add(flows: FlowRows): void {
+    if (this.#takesAll) this.#encode(flows);
+    else forEachFlow(flows, this.#addFlow);
   }
 
   addNatEvent(event: FlowRecord): void {
@@ -90,7 +90,7 @@ export class Exporter implements Outlet {
   get result(): ExporterResult {
     const { name, version } = this.#options;
     const { sent, lost, errors } = this.#transport;
-    const { clippedTimes, clampedCounters } = this.#encoder.losses;
+    const { clippedTimes, clampedCounters, unsupported } = this.#encoder.losses;
     return {
       collector: name,
       version,
@@ -99,7 +99,7 @@ export class Exporter implements Outlet {
       octets: sent.octets,
       filtered: this.#filtered,
       uncounted: this.#uncounted,
-      unsupported: this.#unsupported,
+      unsupported,
       clamped: clampedCounters,
       clippedTimes,
       lostRecords: lost.records,
@@ -108,31 +108,43 @@ export class Exporter implements Outlet {
     };
   }
 
+  readonly #addFlow = (flow: FlowRecord): void => {
+    if (!this.#isWanted(flow)) this.#filtered += flow.records;
+    else if (flow.counters !== TCPSEQ) this.#encode(flow);
+    else if (this.#leavesOutEstimates) this.#uncounted++;
+    else if (this.#splitsEstimates) this.#addEstimate(flow);
+    else this.#encode(flow);
+  };
+
   #isWanted(flow: FlowRecord): boolean {
     return this.#direction === 0 || flow.state.direction === this.#direction;
   }
 
-  #encode(flow: FlowRecord): void {
-    if (this.#encoder.add(flow) === 0) this.#unsupported += flow.records;
+  #encode(flows: FlowRows): void {
+    this.#encoder.add(flows);
     // What the format could not hold is looked after now and then, and at the end.
     if ((++this.#encoded & 1023) === 0) this.#tellLosses();
   }
 
   /** One record for each direction that sent payload, and the forward one in any case. */
   #addEstimate(flow: FlowRecord): void {
-    const { initiatorOctets, responderOctets, volume } = flow;
+    const { initiatorOctets, responderOctets, state } = flow;
     this.#addPayload(flow, FORWARD, 0, initiatorOctets);
     if (responderOctets > 0) this.#addPayload(flow, REPLY, DIRECTION, responderOctets);
     flow.directions = FORWARD;
     flow.counters = TCPSEQ;
-    clear(volume);
+    clear(this.#volume);
+    state.writeVolume(this.#volume);
   }
 
   #addPayload(flow: FlowRecord, direction: number, at: number, octets: number): void {
     flow.directions = direction;
     flow.counters = octets === 0 ? NONE : PARTIAL;
-    flow.volume[at + OCTETS_HIGH] = octets / WORD;
-    flow.volume[at + OCTETS_LOW] = octets;
+    const volume = this.#volume;
+    clear(volume);
+    volume[at + OCTETS_HIGH] = octets / WORD;
+    volume[at + OCTETS_LOW] = octets;
+    flow.state.writeVolume(volume);
     this.#encode(flow);
   }
 

@@ -1,7 +1,7 @@
-/** Which ended states become flows. A state stays or goes with both of its records. */
-import { NONE } from '../protocol/flow-terms.js';
+/** Which ended states become flows. A state stays or goes with both of its records. The core looks at each (`assembly/filter`). */
+import { allocate, core, writeWords } from '../protocol/core.js';
 import { INBOUND, OUTBOUND } from '../protocol/pf-terms.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 import type { Direction } from './option-values.js';
 import type { SelfFilter } from './self.js';
 
@@ -16,26 +16,29 @@ export interface FilterOptions {
   readonly self?: SelfFilter;
 }
 
+/** By the core's numbers. */
+const REASONS = [undefined, 'direction', 'self', 'uncounted'] as const satisfies (SkipReason | undefined)[];
+
+const FILTER_LENGTH = 16;
+
 /** pf's number for a direction; 0 is any. */
 export function directionNumber(direction: Direction): number {
   return { any: 0, in: INBOUND, out: OUTBOUND }[direction];
 }
 
 export class StateFilter {
-  readonly #direction: number;
-  readonly #noUncounted: boolean;
-  readonly #self: SelfFilter | undefined;
+  /** Address of what the core knows of it. */
+  readonly at: number;
+  /** Must live as long as this: the core looks at its ends. */
+  readonly self: SelfFilter | undefined;
 
   constructor({ direction, noUncounted, self }: FilterOptions) {
-    this.#direction = directionNumber(direction);
-    this.#noUncounted = noUncounted;
-    this.#self = self;
+    this.self = self;
+    this.at = allocate(FILTER_LENGTH, this);
+    writeWords(this.at, [directionNumber(direction), noUncounted ? 1 : 0, self?.at ?? 0]);
   }
 
-  reasonToSkip(state: StateView, provenance: number): SkipReason | undefined {
-    if (this.#direction !== 0 && state.direction !== this.#direction) return 'direction';
-    if (this.#self?.matches(state)) return 'self';
-    if (provenance === NONE && this.#noUncounted) return 'uncounted';
-    return undefined;
+  reasonToSkip(state: StateRow, provenance: number): SkipReason | undefined {
+    return REASONS[core.reasonToSkip(this.at, state.row, provenance)];
   }
 }

@@ -1,5 +1,5 @@
 /** With `-D`, each record of a flow is a line of the log. */
-import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
+import { type FlowRows, forEachFlow, forEachRecord } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import { jsonFormat } from './format-json.js';
 import type { Log } from './log.js';
@@ -14,9 +14,11 @@ export class FlowLog implements FlowSink {
     this.#log = log;
   }
 
-  add(flow: FlowRecord): void {
+  add(flows: FlowRows): void {
     if (!this.#log.isDebug) return;
-    forEachRecord(flow, () => this.#log.debug(`flow ${lineOf(this.#format, flow).trimEnd()}`));
+    forEachFlow(flows, (flow) =>
+      forEachRecord(flow, () => this.#log.debug(`flow ${lineOf(this.#format, flow).trimEnd()}`)),
+    );
   }
 
   flush(): void {}

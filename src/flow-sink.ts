@@ -1,9 +1,9 @@
 /** Where flow records go: a collector, a text writer, an IPFIX file. */
-import type { FlowRecord } from '../protocol/flow-record.js';
+import type { FlowRecord, FlowRows } from '../protocol/flow-record.js';
 
 export interface FlowSink {
-  /** Takes a record; it is reused by the caller afterwards. */
-  add(flow: FlowRecord): void;
+  /** Takes the flows among the rows, which the caller uses again afterwards. */
+  add(flows: FlowRows): void;
   /** Takes a record that tells of a translation; absent where there is no place for one. */
   addNatEvent?(event: FlowRecord): void;
   /** What waits to be filled up leaves now. `now` is the data's clock, in milliseconds since the epoch. */

@@ -1,73 +1,43 @@
-/** From a state that ended to its flow records: one for each direction that had traffic. */
-import { FlowRecord } from '../protocol/flow-record.js';
-import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
-import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms.js';
-import type { StateView } from '../protocol/pfsync-state.js';
-import { clear, clearDirection, hasCounts, hasPackets } from '../protocol/volume.js';
+/** From states that ended to flows, which the core makes of their rows (`assembly/flow`). */
+import { core, onBehalfOf } from '../protocol/core.js';
+import { FlowRecord, type FlowRows } from '../protocol/flow-record.js';
 import type { StateFilter } from './filter.js';
+import type { InterfaceTable } from './interface.js';
 import type { Stats } from './stats.js';
 
 export class FlowMapper {
-  /** The state at hand: its owner fills in everything but direction and counters, and then calls `ended` or `lives`. */
+  /** A row for a state of the table: its owner fills it in, and then calls `ended` or `lives`. */
   readonly flow = new FlowRecord();
   readonly #filter: StateFilter;
   readonly #stats: Stats;
-  readonly #emit: (flow: FlowRecord) => void;
+  readonly #emit: (flows: FlowRows) => void;
 
-  constructor(filter: StateFilter, stats: Stats, emit: (flow: FlowRecord) => void) {
+  constructor(filter: StateFilter, stats: Stats, emit: (flows: FlowRows) => void) {
     this.#filter = filter;
     this.#stats = stats;
     this.#emit = emit;
   }
 
-  /** The state ended. `wasReported`: earlier records told a part of its volume, and the flow has what came since. */
-  ended(wasReported: boolean): void {
-    const { flow } = this;
-    const { states, skipped, halves } = this.#stats;
-    states.ended++;
-    halves.note(flow.state);
-    const reason = this.#filter.reasonToSkip(flow.state, flow.counters);
-    if (reason !== undefined) skipped.add(reason);
-    else if (this.#send(flow.counters !== EXACT && !wasReported) || wasReported) states.exported++;
-    else skipped.add('noPackets');
+  /** The states of these rows ended. Of continued ones earlier records told a part of the volume, and the row has what came since. */
+  ended(states: FlowRows): void {
+    const { flowCounts, halves } = this.#stats;
+    if (core.endStates(this.#filter.at, flowCounts, halves.at, states.row, states.count) > 0)
+      this.#emit(states);
   }
 
-  /** The state lives on, and what it gathered is told now. */
+  /** The same of full deletes, whose rows are as they were read. `clock` is where the core finds the message's time. */
+  deleted(states: FlowRows, interfaces: InterfaceTable, clock: number): void {
+    const { flowCounts, halves } = this.#stats;
+    const { row, count } = states;
+    const core = onBehalfOf(interfaces);
+    const { recentNames } = interfaces;
+    const flows = core.endDeleted(recentNames, clock, this.#filter.at, flowCounts, halves.at, row, count);
+    if (flows > 0) this.#emit(states);
+  }
+
+  /** The state of `flow` lives on, and what it gathered is told now. */
   lives(): void {
     const { flow } = this;
-    if (this.#filter.reasonToSkip(flow.state, flow.counters) === undefined) this.#send(false);
+    if (core.tellLiving(this.#filter.at, this.#stats.flowCounts, flow.row) > 0) this.#emit(flow);
   }
-
-  /** With `always` there is a forward record also where nothing was counted. False when there was nothing to send. */
-  #send(always: boolean): boolean {
-    const { flow } = this;
-    flow.directions = directionsOf(flow) | (always ? FORWARD : 0);
-    if (flow.directions === 0) return false;
-    this.#stats.addFlow(flow);
-    this.#emit(flow);
-    return true;
-  }
-}
-
-/** The directions to tell of; counters of the other ones are wiped out. */
-function directionsOf({ counters, volume }: FlowRecord): number {
-  if (counters === TCPSEQ || counters === NONE) {
-    clear(volume);
-    return FORWARD;
-  }
-  const isExact = counters === EXACT;
-  const forward = isExact ? hasPackets(volume, 0) : hasCounts(volume, 0);
-  const reply = isExact ? hasPackets(volume, 1) : hasCounts(volume, 1);
-  if (!forward) clearDirection(volume, 0);
-  if (!reply) clearDirection(volume, 1);
-  return (forward ? FORWARD : 0) | (reply ? REPLY : 0);
-}
-
-/** Whether both ends of a TCP connection said that they were done: it ended by itself, not by a timeout. */
-export function isClosedTcp(state: StateView): boolean {
-  return state.protocol === TCP && isDone(state.sourceState) && isDone(state.destinationState);
-}
-
-function isDone(peerState: number): boolean {
-  return peerState >= CLOSING && peerState <= TIME_WAIT;
 }

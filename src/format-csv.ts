@@ -1,7 +1,14 @@
 /** Flows as comma-separated values (RFC 4180, lines ended by LF): a cell is empty where nothing is known. */
 import { decimal, hexWord, milliseconds, writeAddress } from '../protocol/address.js';
-import { type FlowRecord, familyAt, type NatView, protocolAt, sourceEnd } from '../protocol/flow-record.js';
-import { EXACT, PARTIAL, PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import {
+  type FlowRecord,
+  familyAt,
+  type NatView,
+  PROVENANCE,
+  protocolAt,
+  sourceEnd,
+} from '../protocol/flow-record.js';
+import { EXACT, PARTIAL, TCPSEQ } from '../protocol/flow-terms.js';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
 import { hasPorts } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, LineBuffer, rememberNames } from './text-output.js';
@@ -52,7 +59,7 @@ export function csvFormat(nat: NatView = 'original'): FlowFormat {
       writeCounters(flow) +
       `,${flow.flowDirection},` +
       (postNat ? writeEnds(flow, TRANSLATED_SOURCE ^ flow.reply) : ',,,') +
-      `,${writeName(flow.interface.name)},${flow.endReason},` +
+      `,${writeName(flow.interfaceName)},${flow.endReason},` +
       hexWord(state.idHigh) +
       hexWord(state.idLow) +
       `,${hexWord(state.creatorId)}` +

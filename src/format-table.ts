@@ -55,7 +55,7 @@ export function tableFormat(nat: NatView = 'original'): FlowFormat {
     line = startAt(line, ARROW, '->');
     line = endAt(line, DESTINATION_END, writeAddressAt(flow, source ^ 1)) + writePort(flow, source ^ 1);
     line = startAt(line, DIRECTION, flow.flowDirection === 0 ? 'in' : 'out');
-    line = startAt(line, INTERFACE, writeName(flow.interface.name));
+    line = startAt(line, INTERFACE, writeName(flow.interfaceName));
     line = endAt(line, PACKETS_END, writePackets(flow));
     line = endAt(line, OCTETS_END, writeOctets(flow));
     if (nat === 'original' && state.isTranslated) line = startAt(line, TRANSLATION, writeTranslation(flow));

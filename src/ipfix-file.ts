@@ -1,9 +1,9 @@
 /** Flows as an IPFIX file, RFC 5655: messages back to back. */
 import type { OptionsChoice } from '../protocol/export-options.js';
 import type { ExportCounts } from '../protocol/export-statistics.js';
-import type { FlowRecord, NatView } from '../protocol/flow-record.js';
+import type { FlowRecord, FlowRows, NatView } from '../protocol/flow-record.js';
 import { type IpfixProfile, ipfixEncoder } from '../protocol/ipfix.js';
-import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
+import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -35,8 +35,8 @@ export class IpfixFile implements FlowSink {
     });
   }
 
-  add(flow: FlowRecord): void {
-    this.#encoder.add(flow);
+  add(flows: FlowRows): void {
+    this.#encoder.add(flows);
   }
 
   addNatEvent(event: FlowRecord): void {
@@ -63,12 +63,9 @@ export class IpfixFile implements FlowSink {
 }
 
 function roomIn(file: OutputFile): MessageRoom {
-  const octets = new Uint8Array(LONGEST_MESSAGE);
-  const view = new DataView(octets.buffer);
   return {
-    view,
-    words: wordsOf(view),
-    send(length) {
+    longest: LONGEST_MESSAGE,
+    send(octets, length) {
       file.write(octets.subarray(0, length));
     },
   };

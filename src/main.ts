@@ -4,5 +4,4 @@
 // Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
 process.on('SIGUSR1', () => {});
 
-const { run } = await import('./program.js');
-process.exit(await run(process.argv.slice(2)));
+import('./program.js').then(({ run }) => run(process.argv.slice(2))).then((status) => process.exit(status));

@@ -1,7 +1,7 @@
 /** NAT events (RFC 8158): one record when a translated state appears, one when the firewall says that it is gone. */
 import { FlowRecord } from '../protocol/flow-record.js';
 import { EXACT } from '../protocol/flow-terms.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 import type { StateFilter } from './filter.js';
 import type { FlowSink } from './flow-sink.js';
 import type { StateObserver } from './state-tracker.js';
@@ -22,18 +22,18 @@ export class NatEvents implements StateObserver {
     this.#sinks = sinks;
   }
 
-  appeared(state: StateView, since: number, now: number): void {
+  appeared(state: StateRow, since: number, now: number): void {
     this.#tell(state, 0, since, since, now);
   }
 
-  ended(state: StateView, since: number, now: number): void {
+  ended(state: StateRow, since: number, now: number): void {
     this.#tell(state, 1, since, now, now);
   }
 
-  #tell(state: StateView, kind: 0 | 1, since: number, time: number, now: number): void {
+  #tell(state: StateRow, kind: 0 | 1, since: number, time: number, now: number): void {
     if (!state.isTranslated || this.#filter.reasonToSkip(state, EXACT) !== undefined) return;
     const event = this.#event;
-    event.state = state;
+    event.state.words.set(state.words);
     event.start = Math.min(since, time);
     event.end = time;
     event.observed = now;
@@ -42,7 +42,7 @@ export class NatEvents implements StateObserver {
   }
 }
 
-function numbersOf({ family, translatedFamily }: StateView): readonly [number, number] {
+function numbersOf({ family, translatedFamily }: StateRow): readonly [number, number] {
   if (translatedFamily !== 4) return OTHER;
   return family === 4 ? NAT44 : NAT64;
 }

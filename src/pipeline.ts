@@ -1,7 +1,7 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
  */
-import type { FlowRecord } from '../protocol/flow-record.js';
+import type { FlowRows } from '../protocol/flow-record.js';
 import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/link.js';
 import type { Packet } from '../protocol/packet.js';
 import { PfsyncReader, type Verdict } from '../protocol/pfsync.js';
@@ -70,8 +70,10 @@ export class Pipeline implements PacketConsumer {
     else this.#countIgnored(verdict, this.stats.packets, length);
   }
 
+  /** Asked after each packet: an iterator would be garbage until V8 has compiled it away. */
   get isCongested(): boolean {
-    for (const sink of this.#sinks) if (sink.isCongested) return true;
+    const sinks = this.#sinks;
+    for (let n = 0; n < sinks.length; n++) if (sinks[n]!.isCongested) return true;
     return false;
   }
 
@@ -137,12 +139,12 @@ const MEANING: Record<Exclude<Verdict, 'whole'>, string> = {
   lengthField: 'the pfsync header tells another length',
 };
 
-function sendTo(sink: FlowSink): (flow: FlowRecord) => void {
-  return (flow) => sink.add(flow);
+function sendTo(sink: FlowSink): (flows: FlowRows) => void {
+  return (flows) => sink.add(flows);
 }
 
-function sendToAll(sinks: readonly FlowSink[]): (flow: FlowRecord) => void {
-  return (flow) => {
-    for (const sink of sinks) sink.add(flow);
+function sendToAll(sinks: readonly FlowSink[]): (flows: FlowRows) => void {
+  return (flows) => {
+    for (const sink of sinks) sink.add(flows);
   };
 }

@@ -65,7 +65,7 @@ export class Relay implements FlowSink {
   message(view: DataView, start: number, end: number): void {
     const length = end - start;
     const transport = this.#transport;
-    if (length > transport.view.byteLength) {
+    if (length > transport.longest) {
       this.#tooLong++;
       this.#log.limited(
         `relay ${this.#name}`,
@@ -73,10 +73,7 @@ export class Relay implements FlowSink {
       );
       return;
     }
-    const datagram = transport.view;
-    const octets = new Uint8Array(view.buffer, view.byteOffset + start, length);
-    new Uint8Array(datagram.buffer, datagram.byteOffset, length).set(octets);
-    transport.send(length, 1);
+    transport.send(new Uint8Array(view.buffer, view.byteOffset + start, length), length, 1);
   }
 
   get isCongested(): boolean {

@@ -1,61 +1,50 @@
 /** States of the program's own exports: to or from the address and port of one of its collectors. */
 import { isIPv4 } from 'node:net';
-import { ORIGINAL_SOURCE, TCP, TRANSLATED_SOURCE } from '../protocol/pf-terms.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import { allocate, core, memory } from '../protocol/core.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 
-const UDP = 17;
-
-/** The four words of an address, the first alone in IPv4. */
-interface End {
-  readonly family: 4 | 6;
-  readonly port: number;
-  readonly words: readonly number[];
-}
+/** What stands where in the core's memory: the number of ends and the address of the first, and of each end these. */
+const COUNT = 0;
+const FIRST = 4;
+const LENGTH = 8;
+const END_FAMILY = 0;
+const END_PORT = 4;
+const END_ADDRESS = 8;
+const END_LENGTH = 24;
+/** Ends there is room for: collectors have few addresses. */
+const MOST_ENDS = 1024;
 
 export class SelfFilter {
-  readonly #ends: End[] = [];
+  /** Address of what the core knows of it. */
+  readonly at: number;
+  readonly #first: number;
+  readonly #known = new Set<string>();
+
+  constructor() {
+    this.at = allocate(LENGTH, this);
+    this.#first = allocate(MOST_ENDS * END_LENGTH, this);
+    memory.setUint32(this.at + FIRST, this.#first, true);
+  }
 
   /** An address literal. What is known already is not added again. */
   add(address: string, port: number): void {
     const plain = address.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
     const family = isIPv4(plain) ? 4 : 6;
     const words = family === 4 ? [wordOfIpv4(plain)] : wordsOfIpv6(plain);
-    const isKnown = this.#ends.some(
-      (end) => end.family === family && end.port === port && end.words.every((word, n) => word === words[n]),
-    );
-    if (!isKnown) this.#ends.push({ family, port, words });
+    const end = [family, port, ...words].join();
+    const count = this.#known.size;
+    if (this.#known.has(end) || count === MOST_ENDS) return;
+    const at = this.#first + count * END_LENGTH;
+    memory.setUint32(at + END_FAMILY, family, true);
+    memory.setUint16(at + END_PORT, port);
+    for (const [i, word] of words.entries()) memory.setInt32(at + END_ADDRESS + 4 * i, word);
+    this.#known.add(end);
+    memory.setUint32(this.at + COUNT, this.#known.size, true);
   }
 
-  matches(state: StateView): boolean {
-    const isOriginal = carriesExports(state.protocol);
-    const isTranslated = carriesExports(state.translatedProtocol);
-    if (!isOriginal && !isTranslated) return false;
-    const ends = this.#ends;
-    for (let i = 0; i < ends.length; i++) {
-      if (isOriginal && isAnEnd(state, ORIGINAL_SOURCE, state.family, ends[i]!)) return true;
-      if (isTranslated && isAnEnd(state, TRANSLATED_SOURCE, state.translatedFamily, ends[i]!)) return true;
-    }
-    return false;
+  matches(state: StateRow): boolean {
+    return core.isOwn(this.at, state.row) !== 0;
   }
-}
-
-/** Whether it is the source or the destination of a pair of ends. Asked of every state: nearly all have other ports. */
-function isAnEnd(state: StateView, source: number, family: number, end: End): boolean {
-  const destination = source ^ 1;
-  return (
-    (state.port(destination) === end.port && hasAddress(state, destination, family, end)) ||
-    (state.port(source) === end.port && hasAddress(state, source, family, end))
-  );
-}
-
-function carriesExports(protocol: number): boolean {
-  return protocol === UDP || protocol === TCP;
-}
-
-function hasAddress(state: StateView, which: number, family: number, end: End): boolean {
-  if (end.family !== family) return false;
-  const at = state.addressAt(which);
-  return end.words.every((word, n) => state.view.getInt32(at + 4 * n) === word);
 }
 
 function wordOfIpv4(address: string): number {

@@ -40,33 +40,15 @@ export const FIN_TO_COME = 1 << 4;
 export const COUNTERS_USEFUL = 1 << 6;
 /** Earlier records have told a part of the volume. */
 export const REPORTED = 1 << 7;
-/** The record's original destination port is the type of the ICMP message that opened the state. */
-export const ICMP_TYPE = 1 << 8;
-export const IS_TCP = 1 << 9;
+export const IS_TCP = 1 << 8;
 
-/** Offsets of a record. */
-export const RECORD_CREATOR = 8;
-export const RECORD_RULE = 12;
-export const RECORD_INTERFACE = 16;
-export const RECORD_PACKETS = 20;
-export const RECORD_OCTETS = 36;
-export const RECORD_FAMILY = 52;
-export const RECORD_TRANSLATED_FAMILY = 53;
-export const RECORD_PROTOCOL = 54;
-export const RECORD_TRANSLATED_PROTOCOL = 55;
-export const RECORD_DIRECTION = 56;
-export const RECORD_TIMEOUT = 57;
-/** Written together: the source's is the lower octet of PEERS. */
-export const RECORD_PEER_STATES = 58;
-export const RECORD_SOURCE_STATE = RECORD_PEER_STATES;
-export const RECORD_DESTINATION_STATE = RECORD_PEER_STATES + 1;
-/** Milliseconds since the epoch (64-bit float) when the counters were told. */
-export const RECORD_COUNTED = 60;
-export const RECORD_ADDRESSES = 68;
-export const RECORD_PORTS = RECORD_ADDRESSES + 4 * 16;
-/** What earlier records of a long flow have already told: packets and octets as above, and when. */
-export const RECORD_REPORTED = RECORD_PORTS + 4 * 2;
-export const RECORD_REPORTED_AT = RECORD_REPORTED + 32;
-/** Milliseconds since the epoch (64-bit float) of the earliest start that was told. */
-export const RECORD_START = RECORD_REPORTED_AT + 8;
-export const RECORD_LENGTH = RECORD_START + 8;
+/**
+ * A record: octets 0 to KEPT of a flow row, and behind them what earlier records of a long flow have already told of the
+ * counters, 32 octets as they stand in a row, and milliseconds since the epoch (64-bit floats): up to when that was, when the
+ * counters were told, and the earliest start that was told.
+ */
+export const RECORD_REPORTED = 152;
+export const RECORD_REPORTED_AT = 184;
+export const RECORD_COUNTED = 192;
+export const RECORD_START = 200;
+export const RECORD_LENGTH = 208;

@@ -1,19 +1,18 @@
 /**
  * Memory of the state table: rows in slabs of typed arrays. A state has a hot row (key, links, times, sequence numbers),
- * touched by every message that names it, and a record: a pfsync state in a layout of our own, read through `StateView`
- * like any other. Slabs come and go with the number of states.
+ * touched by every message that names it, and a record: what a flow row tells of the state, as it stands there. Slabs come and
+ * go with the number of states.
  */
-import { PEER_STATE } from '../protocol/pf-terms.js';
-import { layout } from '../protocol/pfsync-layout.js';
-import type { StateView } from '../protocol/pfsync-state.js';
 import {
-  DIRECTION,
-  OCTETS_HIGH,
-  OCTETS_LOW,
-  PACKETS_HIGH,
-  PACKETS_LOW,
-  type Volume,
-} from '../protocol/volume.js';
+  DESTINATION_STATE,
+  KEPT,
+  OCTETS,
+  PACKETS,
+  REPLY_COUNTERS,
+  SOURCE_STATE,
+} from '../protocol/flow-row.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
+import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import {
   CREATOR,
   HOT_FLOATS,
@@ -22,66 +21,22 @@ import {
   ID_LOW,
   NEXT_FREE,
   PEERS,
-  RECORD_ADDRESSES,
-  RECORD_COUNTED,
-  RECORD_CREATOR,
-  RECORD_DESTINATION_STATE,
-  RECORD_DIRECTION,
-  RECORD_FAMILY,
-  RECORD_INTERFACE,
   RECORD_LENGTH,
-  RECORD_OCTETS,
-  RECORD_PACKETS,
-  RECORD_PEER_STATES,
-  RECORD_PORTS,
-  RECORD_PROTOCOL,
   RECORD_REPORTED,
-  RECORD_RULE,
-  RECORD_SOURCE_STATE,
-  RECORD_TIMEOUT,
-  RECORD_TRANSLATED_FAMILY,
-  RECORD_TRANSLATED_PROTOCOL,
   ROW_MASK,
   ROW_SHIFT,
   ROWS,
 } from './state-row.js';
 
-const ENDS = Int32Array.from([0, 16, 32, 48, 64, 66, 68, 70], (offset) => RECORD_ADDRESSES + offset);
-
-/** The record as a layout. It has no peers, age or expiry: what becomes of those stands in the hot row. */
-const TABLE_FIELDS = {
-  size: RECORD_LENGTH,
-  interfaceName: RECORD_INTERFACE,
-  sourcePeer: RECORD_SOURCE_STATE - PEER_STATE,
-  destinationPeer: RECORD_DESTINATION_STATE - PEER_STATE,
-  rule: RECORD_RULE,
-  creation: RECORD_COUNTED,
-  expire: RECORD_COUNTED,
-  packets: RECORD_PACKETS,
-  octets: RECORD_OCTETS,
-  creatorId: RECORD_CREATOR,
-  family: RECORD_FAMILY,
-  protocol: RECORD_PROTOCOL,
-  direction: RECORD_DIRECTION,
-  timeout: RECORD_TIMEOUT,
-  stackFamily: RECORD_TRANSLATED_FAMILY,
-  stackProtocol: RECORD_TRANSLATED_PROTOCOL,
-};
-const TABLE_ENDS = { inbound: ENDS, outbound: ENDS, inboundAfTo: ENDS, outboundAfTo: ENDS };
-const TABLE_LAYOUT = layout('table', TABLE_FIELDS, TABLE_ENDS);
-
-/** The same record, read with the counters that were told before. */
-const REPORTED_LAYOUT = layout(
-  'table, reported',
-  { ...TABLE_FIELDS, packets: RECORD_REPORTED, octets: RECORD_REPORTED + 16 },
-  TABLE_ENDS,
-);
+const KEPT_WORDS = KEPT / 4;
+const RECORD_WORDS = RECORD_LENGTH / 4;
 
 /** `ROWS` states. Who touches more than one word of a row fetches its slab once. */
 export class Slab {
   readonly hot = new Int32Array(ROWS * HOT_WORDS);
   readonly floats = new Float64Array(this.hot.buffer);
   readonly records = new DataView(new ArrayBuffer(ROWS * RECORD_LENGTH));
+  readonly recordWords = new Int32Array(this.records.buffer);
   used = 0;
   free = 0;
 
@@ -173,45 +128,21 @@ export class StateRows {
     return (slot & ROW_MASK) * RECORD_LENGTH;
   }
 
-  /** Points `view` at the record. It stays right until the row is released and used again. */
-  read(slot: number, view: StateView): void {
-    const { hot, records } = this.slab(slot);
-    const at = this.recordAt(slot);
-    records.setUint16(at + RECORD_PEER_STATES, hot[this.hotAt(slot) + PEERS]!, true);
-    const families = records.getInt32(at + RECORD_FAMILY);
-    view.view = records;
-    view.at = at;
-    view.layout = TABLE_LAYOUT;
-    view.endpoints = ENDS;
-    view.direction = records.getUint8(at + RECORD_DIRECTION);
-    view.family = families >>> 24;
-    view.translatedFamily = (families >> 16) & 255;
-    view.protocol = (families >> 8) & 255;
-    view.translatedProtocol = families & 255;
+  /** Copies a state into the record. */
+  write(slot: number, { words }: StateRow): void {
+    const { recordWords } = this.slab(slot);
+    const at = (slot & ROW_MASK) * RECORD_WORDS;
+    for (let word = 0; word < KEPT_WORDS; word++) recordWords[at + word] = words[word]!;
   }
 
-  /** Copies a state and its counters into the record. */
-  write(slot: number, state: StateView, interfaceNumber: number, counters: Volume): void {
-    const to = this.slab(slot).records;
-    const at = this.recordAt(slot);
-    to.setInt32(at, state.idHigh);
-    to.setInt32(at + 4, state.idLow);
-    to.setInt32(at + RECORD_CREATOR, state.creatorId);
-    to.setInt32(at + RECORD_RULE, state.rule);
-    to.setInt32(at + RECORD_INTERFACE, interfaceNumber);
-    const { family, translatedFamily, protocol, translatedProtocol } = state;
-    to.setInt32(
-      at + RECORD_FAMILY,
-      (family << 24) | (translatedFamily << 16) | (protocol << 8) | translatedProtocol,
-    );
-    to.setInt16(at + RECORD_DIRECTION, (state.direction << 8) | state.timeout);
-    writeCounters(to, at, 0, counters);
-    writeCounters(to, at, 1, counters);
-    for (let end = 0; end < 4; end++) {
-      to.setInt32(at + RECORD_ADDRESSES + 16 * end, state.view.getInt32(state.addressAt(end)));
-      to.setUint16(at + RECORD_PORTS + 2 * end, state.port(end));
-    }
-    if (family !== 4 || translatedFamily !== 4) writeRest(to, at, state);
+  /** Copies the record into the row of a state. */
+  read(slot: number, { words, view }: StateRow): void {
+    const { hot, recordWords } = this.slab(slot);
+    const at = (slot & ROW_MASK) * RECORD_WORDS;
+    for (let word = 0; word < KEPT_WORDS; word++) words[word] = recordWords[at + word]!;
+    const peers = hot[this.hotAt(slot) + PEERS]!;
+    view.setUint8(SOURCE_STATE, peers);
+    view.setUint8(DESTINATION_STATE, peers >> 8);
   }
 
   /**
@@ -220,59 +151,47 @@ export class StateRows {
    */
   raiseCounters(slot: number, told: Volume, direction: number): number {
     const { records } = this.slab(slot);
-    const record = this.recordAt(slot);
-    const at = record + 8 * direction;
+    const at = this.recordAt(slot) + REPLY_COUNTERS * direction;
     const toldAt = DIRECTION * direction;
-    const packetsHigh = told[toldAt + PACKETS_HIGH]! >>> 0;
-    const packetsLow = told[toldAt + PACKETS_LOW]! >>> 0;
-    const octetsHigh = told[toldAt + OCTETS_HIGH]! >>> 0;
-    const octetsLow = told[toldAt + OCTETS_LOW]! >>> 0;
-    const morePackets =
-      packetsHigh - records.getUint32(at + RECORD_PACKETS) ||
-      packetsLow - records.getUint32(at + RECORD_PACKETS + 4);
-    const moreOctets =
-      octetsHigh - records.getUint32(at + RECORD_OCTETS) ||
-      octetsLow - records.getUint32(at + RECORD_OCTETS + 4);
+    const morePackets = moreAt(records, at + PACKETS, told, toldAt + PACKETS_HIGH);
+    const moreOctets = moreAt(records, at + OCTETS, told, toldAt + OCTETS_HIGH);
     if (morePackets < 0 || moreOctets < 0) return -1;
     if (morePackets === 0 && moreOctets === 0) return 0;
-    writeCounters(records, record, direction, told);
+    writeAt(records, at + PACKETS, told, toldAt + PACKETS_HIGH);
+    writeAt(records, at + OCTETS, told, toldAt + OCTETS_HIGH);
     return 1;
   }
 
-  /** Points `view` at the record with the counters of the last report. */
-  readReported(slot: number, view: StateView): void {
-    this.read(slot, view);
-    view.layout = REPORTED_LAYOUT;
+  /** The counters of the last report. */
+  readReported(slot: number, volume: Volume): void {
+    const { records } = this.slab(slot);
+    const reported = this.recordAt(slot) + RECORD_REPORTED - OCTETS;
+    for (let direction = 0; direction < 2; direction++) {
+      const at = reported + REPLY_COUNTERS * direction;
+      readAt(records, at + OCTETS, volume, DIRECTION * direction + OCTETS_HIGH);
+      readAt(records, at + PACKETS, volume, DIRECTION * direction + PACKETS_HIGH);
+    }
   }
 
   copyCountersToReported(slot: number): void {
-    const { records } = this.slab(slot);
-    const at = this.recordAt(slot);
-    for (let offset = 0; offset < 32; offset += 4) {
-      records.setInt32(at + RECORD_REPORTED + offset, records.getInt32(at + RECORD_PACKETS + offset));
-    }
+    const { recordWords } = this.slab(slot);
+    const at = (slot & ROW_MASK) * RECORD_WORDS;
+    const [from, to] = [at + OCTETS / 4, at + RECORD_REPORTED / 4];
+    recordWords.copyWithin(to, from, from + (2 * REPLY_COUNTERS) / 4);
   }
 }
 
-/** `at` is where the record begins. */
-function writeCounters(records: DataView, at: number, direction: number, counters: Volume): void {
-  const packets = at + RECORD_PACKETS + 8 * direction;
-  const octets = at + RECORD_OCTETS + 8 * direction;
-  const from = DIRECTION * direction;
-  records.setInt32(packets, counters[from + PACKETS_HIGH]!);
-  records.setInt32(packets + 4, counters[from + PACKETS_LOW]!);
-  records.setInt32(octets, counters[from + OCTETS_HIGH]!);
-  records.setInt32(octets + 4, counters[from + OCTETS_LOW]!);
+/** Counters as they stand in rows. `high` is the place of the high word in a volume. */
+function moreAt(records: DataView, at: number, told: Volume, high: number): number {
+  return (told[high]! >>> 0) - records.getUint32(at) || (told[high + 1]! >>> 0) - records.getUint32(at + 4);
 }
 
-/** What IPv6 addresses have behind their first words. */
-function writeRest(records: DataView, at: number, state: StateView): void {
-  const { view } = state;
-  for (let end = 0; end < 4; end++) {
-    const from = state.addressAt(end);
-    const address = at + RECORD_ADDRESSES + 16 * end;
-    for (let offset = 4; offset < 16; offset += 4) {
-      records.setInt32(address + offset, view.getInt32(from + offset));
-    }
-  }
+function writeAt(records: DataView, at: number, volume: Volume, high: number): void {
+  records.setInt32(at, volume[high]!);
+  records.setInt32(at + 4, volume[high + 1]!);
+}
+
+function readAt(records: DataView, at: number, volume: Volume, high: number): void {
+  volume[high] = records.getInt32(at);
+  volume[high + 1] = records.getInt32(at + 4);
 }

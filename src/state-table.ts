@@ -2,10 +2,11 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import { type FlowRecord, familyAt } from '../protocol/flow-record.js';
-import { ORIGINAL_DESTINATION, TCP } from '../protocol/pf-terms.js';
+import type { FlowRecord } from '../protocol/flow-record.js';
+import { ADDRESS, ADDRESSES, DIRECTION, FAMILY, INTERFACE_NAME, PORTS } from '../protocol/flow-row.js';
+import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
-import { hasPorts, icmpType, isSameAddress, StateView } from '../protocol/pfsync-state.js';
+import { hasPorts, type StateRow } from '../protocol/pfsync-state.js';
 import { newVolume, subtract, type Volume } from '../protocol/volume.js';
 import { StateIndex } from './state-index.js';
 import {
@@ -14,7 +15,6 @@ import {
   DESTINATION_ADVANCE,
   FLAGS,
   HEARD,
-  ICMP_TYPE,
   ID_HIGH,
   ID_LOW,
   IS_TCP,
@@ -23,7 +23,6 @@ import {
   OLDER,
   PEERS,
   RECORD_COUNTED,
-  RECORD_INTERFACE,
   RECORD_REPORTED_AT,
   RECORD_START,
   REPORTED,
@@ -39,7 +38,7 @@ export { NO_SLOT } from './state-row.js';
 export class StateTable {
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
-  readonly #view = new StateView();
+  readonly #volume = newVolume();
   readonly #reported = newVolume();
   readonly #creators = new Map<number, { states: number }>();
   #lastCreator = 0;
@@ -71,30 +70,21 @@ export class StateTable {
     return this.#index.find(idHigh, idLow, creatorId);
   }
 
-  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds; `counters` are the state's. */
-  insert(
-    state: StateView,
-    interfaceNumber: number,
-    time: number,
-    counters: Volume,
-    areUseful: boolean,
-  ): number {
+  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds; `areUseful` is said of its counters. */
+  insert(state: StateRow, time: number, areUseful: boolean): number {
     const rows = this.#rows;
     const slot = rows.allocate();
     const { hot, floats, records } = rows.slab(slot);
-    rows.write(slot, state, interfaceNumber, counters);
+    rows.write(slot, state);
     const recordAt = rows.recordAt(slot);
-    records.setFloat64(recordAt + RECORD_COUNTED, time);
-    records.setFloat64(recordAt + RECORD_START, time - state.age * 1000);
+    records.setFloat64(recordAt + RECORD_COUNTED, time, true);
+    records.setFloat64(recordAt + RECORD_START, time - state.age * 1000, true);
     const at = rows.hotAt(slot);
     const creatorId = state.creatorId;
     hot[at + ID_HIGH] = state.idHigh;
     hot[at + ID_LOW] = state.idLow;
     hot[at + CREATOR] = creatorId;
-    hot[at + FLAGS] =
-      (state.protocol === TCP ? IS_TCP : 0) |
-      (icmpType(state) < 0 ? 0 : ICMP_TYPE) |
-      (areUseful ? COUNTERS_USEFUL : 0);
+    hot[at + FLAGS] = (state.protocol === TCP ? IS_TCP : 0) | (areUseful ? COUNTERS_USEFUL : 0);
     hot[at + HEARD] = time / 1000;
     const floatsAt = rows.floatsAt(slot);
     floats[floatsAt + TRAFFIC] = time;
@@ -120,15 +110,20 @@ export class StateTable {
   }
 
   /** Whether the row is about the same connection: addresses, ports, protocol and direction. */
-  isSameConnection(slot: number, state: StateView): boolean {
-    const known = this.#view;
-    this.#rows.read(slot, known);
-    if (known.protocol !== state.protocol || known.direction !== state.direction) return false;
-    if (known.family !== state.family || known.translatedFamily !== state.translatedFamily) return false;
+  isSameConnection(slot: number, state: StateRow): boolean {
+    const { records, recordWords } = this.#rows.slab(slot);
+    const at = this.#rows.recordAt(slot);
+    const { words } = state;
+    const isSameWord = (word: number) => recordWords[at / 4 + word] === words[word];
+    // Families and protocols of both sides are one word.
+    if (!isSameWord(FAMILY / 4)) return false;
+    if (records.getUint8(at + DIRECTION) !== state.direction) return false;
+    const wordsOfAddress = state.family === 4 && state.translatedFamily === 4 ? 1 : 4;
     for (let end = 0; end < 4; end++) {
-      if (!isSameEnd(known, state, end)) return false;
+      const address = (ADDRESSES + ADDRESS * end) / 4;
+      for (let word = 0; word < wordsOfAddress; word++) if (!isSameWord(address + word)) return false;
     }
-    return true;
+    return !hasPorts(state.protocol) || (isSameWord(PORTS / 4) && isSameWord(PORTS / 4 + 1));
   }
 
   /** A message named the state. `isTraffic`: it shows that packets passed. */
@@ -149,7 +144,7 @@ export class StateTable {
   learnAge(slot: number, start: number): void {
     const { records } = this.#rows.slab(slot);
     const at = this.#rows.recordAt(slot) + RECORD_START;
-    if (start < records.getFloat64(at)) records.setFloat64(at, start);
+    if (start < records.getFloat64(at, true)) records.setFloat64(at, start, true);
   }
 
   /**
@@ -161,14 +156,14 @@ export class StateTable {
     const forward = rows.raiseCounters(slot, told, 0);
     const reply = rows.raiseCounters(slot, told, 1);
     if (forward >= 0 || reply >= 0) {
-      rows.slab(slot).records.setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time);
+      rows.slab(slot).records.setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time, true);
       if (isUseful) this.#setFlag(slot, COUNTERS_USEFUL);
     }
     return forward > 0 || reply > 0;
   }
 
   /** A message told the peers: how far a connection has come, and in TCP how much payload went through it. */
-  learnPeers(slot: number, peers: StateView | CompressedUpdateView): void {
+  learnPeers(slot: number, peers: StateRow | CompressedUpdateView): void {
     const rows = this.#rows;
     const { hot } = rows.slab(slot);
     const at = rows.hotAt(slot);
@@ -176,19 +171,15 @@ export class StateTable {
     if ((hot[at + FLAGS]! & IS_TCP) !== 0) followSequence(rows, slot, peers);
   }
 
-  read(slot: number, view: StateView): void {
-    this.#rows.read(slot, view);
+  /** Copies what is known of the state into its row. */
+  read(slot: number, state: StateRow): void {
+    this.#rows.read(slot, state);
   }
 
-  /**
-   * Fills in what the row tells of a flow: `state`, which is pointed at the record, counters, times and payload. `end` is the
-   * last sign of traffic.
-   */
-  describe(slot: number, state: StateView, flow: FlowRecord): void {
+  /** Fills in what the table tells of a flow: the state with its counters, times and payload. `end` is the last sign of traffic. */
+  describe(slot: number, flow: FlowRecord): void {
     const rows = this.#rows;
-    rows.read(slot, state);
-    flow.state = state;
-    state.readVolume(flow.volume);
+    rows.read(slot, flow.state);
     const { hot, floats } = rows.slab(slot);
     const floatsAt = rows.floatsAt(slot);
     const flags = hot[rows.hotAt(slot) + FLAGS]!;
@@ -196,19 +187,30 @@ export class StateTable {
     flow.start = this.reportedUntil(slot);
     flow.end = Math.max(floats[floatsAt + TRAFFIC]!, flow.start);
     flow.hasResponderSequence = (flags & (SEQUENCE_SEEN << 1)) !== 0;
-    flow.icmpType = (flags & ICMP_TYPE) === 0 ? -1 : state.port(ORIGINAL_DESTINATION);
     flow.initiatorOctets = floats[floatsAt + SOURCE_ADVANCE]!;
     flow.responderOctets = floats[floatsAt + DESTINATION_ADVANCE]!;
   }
 
-  interfaceNumber(slot: number): number {
-    return this.#rows.slab(slot).records.getInt32(this.#rows.recordAt(slot) + RECORD_INTERFACE);
+  /** Whether both are states of one interface. */
+  hasInterfaceOf(slot: number, { words }: StateRow): boolean {
+    const { recordWords } = this.#rows.slab(slot);
+    const at = this.#rows.recordAt(slot) / 4;
+    for (let word = INTERFACE_NAME / 4; word < INTERFACE_NAME / 4 + 4; word++) {
+      if (recordWords[at + word] !== words[word]) return false;
+    }
+    return true;
   }
 
   /** Milliseconds since the epoch: the earliest start that was told, or the last sign of traffic where that is earlier still. */
   start(slot: number): number {
-    const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START);
+    const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START, true);
     return Math.min(told, this.#rows.float(slot, TRAFFIC));
+  }
+
+  /** Whether both ends of a TCP connection said that they were done: it ended by itself, not by a timeout. */
+  isClosedTcp(slot: number): boolean {
+    const peers = this.#rows.word(slot, PEERS);
+    return (this.#rows.word(slot, FLAGS) & IS_TCP) !== 0 && isDone(peers & 255) && isDone(peers >> 8);
   }
 
   /** Seconds since the epoch when a message last named the state. */
@@ -218,7 +220,7 @@ export class StateTable {
 
   /** Milliseconds since the epoch when the counters were told. */
   lastCounted(slot: number): number {
-    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED);
+    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED, true);
   }
 
   hasUsefulCounters(slot: number): boolean {
@@ -233,15 +235,17 @@ export class StateTable {
   /** Milliseconds since the epoch up to which the flow has been told. */
   reportedUntil(slot: number): number {
     if (!this.wasReported(slot)) return this.start(slot);
-    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT);
+    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT, true);
   }
 
-  /** Leaves in `volume` what it has gained since the last report. */
-  subtractReported(slot: number, volume: Volume): void {
+  /** Leaves in the counters of `state` what they have gained since the last report. */
+  subtractReported(slot: number, state: StateRow): void {
     if (!this.wasReported(slot)) return;
-    this.#rows.readReported(slot, this.#view);
-    this.#view.readVolume(this.#reported);
+    const volume = this.#volume;
+    state.readVolume(volume);
+    this.#rows.readReported(slot, this.#reported);
     subtract(volume, this.#reported);
+    state.writeVolume(volume);
   }
 
   /** The counters as they stand now have been told. */
@@ -249,7 +253,7 @@ export class StateTable {
     const { records } = this.#rows.slab(slot);
     const at = this.#rows.recordAt(slot);
     this.#rows.copyCountersToReported(slot);
-    records.setFloat64(at + RECORD_REPORTED_AT, time);
+    records.setFloat64(at + RECORD_REPORTED_AT, time, true);
     this.#setFlag(slot, REPORTED);
   }
 
@@ -309,8 +313,6 @@ export class StateTable {
   }
 }
 
-function isSameEnd(one: StateView, other: StateView, end: number): boolean {
-  const family = familyAt(one, end);
-  if (!isSameAddress(one.view, one.addressAt(end), other.view, other.addressAt(end), family)) return false;
-  return !hasPorts(one.protocol) || one.port(end) === other.port(end);
+function isDone(peerState: number): boolean {
+  return peerState >= CLOSING && peerState <= TIME_WAIT;
 }

@@ -2,10 +2,12 @@
  * What pfsync's messages mean for the states: who opens, moves and ends them, and what is known of each at its end.
  * This is the stage between the records of `protocol/pfsync` and the flows.
  */
+import { allocate, memory, onBehalfOf } from '../protocol/core.js';
+import { FlowRecord, type FlowRows } from '../protocol/flow-record.js';
+import { INTERFACE_NAME } from '../protocol/flow-row.js';
 import {
   ACTIVE_TIMEOUT,
   END_OF_FLOW,
-  EXACT,
   FORCED_END,
   IDLE_TIMEOUT,
   LACK_OF_RESOURCES,
@@ -16,9 +18,9 @@ import {
 import type { PfsyncHandler } from '../protocol/pfsync.js';
 import type { RecordKind, StateAction } from '../protocol/pfsync-action.js';
 import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
-import { icmpType, StateView } from '../protocol/pfsync-state.js';
-import { isZero, newVolume } from '../protocol/volume.js';
-import { type FlowMapper, isClosedTcp } from './flow.js';
+import { StateRow } from '../protocol/pfsync-state.js';
+import { newVolume } from '../protocol/volume.js';
+import type { FlowMapper } from './flow.js';
 import type { InterfaceTable } from './interface.js';
 import { readPrinted, type StateCounters } from './pfctl-text.js';
 import { NO_SLOT, StateTable } from './state-table.js';
@@ -35,9 +37,9 @@ export interface TrackerOptions {
 /** Is told of states, where somebody wants to know. Times are milliseconds since the epoch; `since` is the state's creation. */
 export interface StateObserver {
   /** A state that was not known: it may be older than the message. */
-  appeared(state: StateView, since: number, now: number): void;
+  appeared(state: StateRow, since: number, now: number): void;
   /** The firewall let go of a state, or has started anew without it; not when it is only no longer followed. */
-  ended(state: StateView, since: number, now: number): void;
+  ended(state: StateRow, since: number, now: number): void;
 }
 
 /** A bulk transfer whose end is never heard of ends by itself. Milliseconds. */
@@ -52,8 +54,12 @@ export class StateTracker implements PfsyncHandler {
   readonly #stats: Stats;
   readonly #options: TrackerOptions;
   readonly #observer: StateObserver | undefined;
-  readonly #state = new StateView();
+  readonly #state = new StateRow();
+  /** For the interface that a message names. */
+  readonly #cleared = new FlowRecord();
   readonly #told = newVolume();
+  /** Where the core finds `time`: a number beyond 32 bits in a call would be an allocation. */
+  readonly #clock = allocate(8, this);
   #bulkUntil = 0;
 
   constructor(
@@ -70,45 +76,31 @@ export class StateTracker implements PfsyncHandler {
     this.#options = options;
   }
 
-  insert(state: StateView): void {
-    this.#stats.records.insert++;
-    this.#learn(state, true, false);
+  insert(states: FlowRows): void {
+    this.#stats.records.insert += states.count;
+    this.#learnAll(states, true, false);
   }
 
-  update(state: StateView): void {
-    this.#stats.records.update++;
-    this.#learn(state, this.time > this.#bulkUntil, true);
+  update(states: FlowRows): void {
+    this.#stats.records.update += states.count;
+    this.#learnAll(states, this.time > this.#bulkUntil, true);
   }
 
-  delete(state: StateView): void {
-    this.#stats.records.delete++;
-    const { table, time } = this;
-    const { flow } = this.#mapper;
-    const slot = table.size === 0 ? NO_SLOT : table.find(state.idHigh, state.idLow, state.creatorId);
-    const isKnown = slot !== NO_SLOT && table.isSameConnection(slot, state);
-    if (slot !== NO_SLOT && !isKnown) this.#deleted(slot, FORCED_END);
-    const wasReported = isKnown && table.wasReported(slot);
-    let since = time - state.age * 1000;
-    if (isKnown) since = Math.min(since, table.start(slot));
-    flow.start = wasReported ? table.reportedUntil(slot) : since;
-    state.readVolume(flow.volume);
-    if (isKnown) {
-      table.subtractReported(slot, flow.volume);
-      table.remove(slot);
+  delete(states: FlowRows): void {
+    this.#stats.records.delete += states.count;
+    const interfaces = this.#interfaces;
+    const clock = this.#clock;
+    memory.setFloat64(clock, this.time, true);
+    if (this.table.size === 0 && this.#observer === undefined) {
+      this.#mapper.deleted(states, interfaces, clock);
+      return;
     }
-    this.#observer?.ended(state, since, time);
-    flow.state = state;
-    flow.interface = this.#interfaces.entry(
-      this.#interfaces.number(state.view, state.at + state.layout.interfaceName),
-    );
-    flow.end = time;
-    flow.observed = time;
-    flow.counters = EXACT;
-    flow.isContinued = wasReported;
-    flow.hasResponderSequence = state.hasDestinationSeqlo;
-    flow.icmpType = icmpType(state);
-    flow.endReason = state.expire > 0 ? FORCED_END : isClosedTcp(state) ? END_OF_FLOW : IDLE_TIMEOUT;
-    this.#mapper.ended(wasReported);
+    onBehalfOf(interfaces).describeDeleted(interfaces.recentNames, clock, states.row, states.count);
+    if (this.#observer !== undefined) this.#deleteObserved(states, this.#observer);
+    else {
+      forEachState(states, (flow) => this.#complete(flow));
+      this.#mapper.ended(states);
+    }
   }
 
   compressedUpdate(update: CompressedUpdateView): void {
@@ -130,16 +122,19 @@ export class StateTracker implements PfsyncHandler {
       this.#stats.states.unknownDeletes++;
       return;
     }
-    this.table.read(slot, this.#state);
-    this.#deleted(slot, isClosedTcp(this.#state) ? END_OF_FLOW : IDLE_TIMEOUT);
+    this.#deleted(slot, this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT);
   }
 
   clear(clear: ClearView): void {
     this.#stats.records.clear++;
-    const name = this.#interfaces.number(clear.view, clear.interfaceNameAt);
+    const named = this.#cleared;
     const everywhere = clear.view.getUint8(clear.interfaceNameAt) === 0;
+    for (let octet = 0; octet < 16; octet++) {
+      named.state.view.setUint8(INTERFACE_NAME + octet, clear.view.getUint8(clear.interfaceNameAt + octet));
+    }
+    this.#interfaces.identify(named);
     for (const slot of this.table.ofCreator(clear.creatorId)) {
-      if (everywhere || this.table.interfaceNumber(slot) === name) this.#deleted(slot, FORCED_END);
+      if (everywhere || this.table.hasInterfaceOf(slot, named.state)) this.#deleted(slot, FORCED_END);
     }
   }
 
@@ -148,14 +143,13 @@ export class StateTracker implements PfsyncHandler {
     this.#bulkUntil = status.isStart ? this.time + LONGEST_BULK : 0;
   }
 
-  unreadableState(action: StateAction): void {
-    this.#stats.records[action]++;
+  unreadableStates(action: StateAction, count: number): void {
     if (action !== 'delete') {
-      this.#stats.states.unreadable++;
+      this.#stats.states.unreadable += count;
       return;
     }
-    this.#stats.states.ended++;
-    this.#stats.skipped.add('unreadable');
+    this.#stats.states.ended += count;
+    this.#stats.skipped.add('unreadable', count);
   }
 
   otherRecord(kind: RecordKind): void {
@@ -196,7 +190,12 @@ export class StateTracker implements PfsyncHandler {
     for (const slot of this.table) this.#end(slot, FORCED_END);
   }
 
-  #learn(state: StateView, isTraffic: boolean, isUseful: boolean): void {
+  #learnAll(states: FlowRows, isTraffic: boolean, isUseful: boolean): void {
+    this.#interfaces.identify(states);
+    forEachState(states, ({ state }) => this.#learn(state, isTraffic, isUseful));
+  }
+
+  #learn(state: StateRow, isTraffic: boolean, isUseful: boolean): void {
     const { table, time } = this;
     let slot = table.find(state.idHigh, state.idLow, state.creatorId);
     if (slot !== NO_SLOT && !table.isSameConnection(slot, state)) {
@@ -204,24 +203,50 @@ export class StateTracker implements PfsyncHandler {
       this.#deleted(slot, FORCED_END);
       slot = NO_SLOT;
     }
-    const told = this.#told;
-    state.readVolume(told);
     if (slot === NO_SLOT) {
       if (table.size >= this.#options.maxStates) {
         this.#stats.states.evicted++;
         this.#end(table.oldest, LACK_OF_RESOURCES);
       }
-      const name = this.#interfaces.number(state.view, state.at + state.layout.interfaceName);
-      slot = table.insert(state, name, time, told, isUseful);
+      slot = table.insert(state, time, isUseful);
       this.#observer?.appeared(state, table.start(slot), time);
-      if (isUseful && !isZero(told)) this.#reportLongFlow(slot);
+      if (isUseful && this.#options.activeTimeout > 0 && state.isCounted) this.#reportLongFlow(slot);
       return;
     }
+    const told = this.#told;
+    state.readVolume(told);
     table.heard(slot, time, isTraffic);
     table.learnAge(slot, time - state.age * 1000);
     table.learnPeers(slot, state);
     const moved = table.learnCounters(slot, told, time, isUseful);
     if (moved && isUseful) this.#reportLongFlow(slot);
+  }
+
+  /** Each event comes before its flow. */
+  #deleteObserved(states: FlowRows, observer: StateObserver): void {
+    forEachState(states, (flow) => {
+      observer.ended(flow.state, this.#complete(flow), this.time);
+      this.#mapper.ended(flow);
+    });
+  }
+
+  /** Adds what the table knows of a state that was deleted, and takes it out. The answer is the state's creation. */
+  #complete(flow: FlowRecord): number {
+    const { table } = this;
+    const { state } = flow;
+    const slot = table.find(state.idHigh, state.idLow, state.creatorId);
+    if (slot === NO_SLOT) return flow.start;
+    if (!table.isSameConnection(slot, state)) {
+      this.#deleted(slot, FORCED_END);
+      return flow.start;
+    }
+    const since = Math.min(flow.start, table.start(slot));
+    const wasReported = table.wasReported(slot);
+    flow.start = wasReported ? table.reportedUntil(slot) : since;
+    flow.isContinued = wasReported;
+    table.subtractReported(slot, state);
+    table.remove(slot);
+    return since;
   }
 
   /** The firewall no longer has the state in `slot`. */
@@ -242,16 +267,15 @@ export class StateTracker implements PfsyncHandler {
     const wasReported = flow.isContinued;
     flow.counters = wasReported ? PARTIAL : this.#provenance(slot);
     if (flow.counters === PARTIAL) this.#tellAge(slot);
-    table.subtractReported(slot, flow.volume);
-    this.#mapper.ended(wasReported);
+    table.subtractReported(slot, flow.state);
+    this.#mapper.ended(flow);
     table.remove(slot);
   }
 
   #describe(slot: number, endReason: number): void {
     const { table } = this;
     const { flow } = this.#mapper;
-    table.describe(slot, this.#state, flow);
-    flow.interface = this.#interfaces.entry(table.interfaceNumber(slot));
+    table.describe(slot, flow);
     flow.observed = this.time;
     flow.endReason = endReason;
   }
@@ -262,8 +286,8 @@ export class StateTracker implements PfsyncHandler {
   }
 
   #provenance(slot: number): number {
-    const { volume, initiatorOctets, responderOctets } = this.#mapper.flow;
-    const isCounted = !isZero(volume);
+    const { state, initiatorOctets, responderOctets } = this.#mapper.flow;
+    const { isCounted } = state;
     if (isCounted && this.table.hasUsefulCounters(slot)) return PARTIAL;
     if (initiatorOctets + responderOctets > 0) return TCPSEQ;
     return isCounted ? PARTIAL : NONE;
@@ -276,10 +300,18 @@ export class StateTracker implements PfsyncHandler {
     if (time - table.reportedUntil(slot) < activeTimeout) return;
     this.#describe(slot, ACTIVE_TIMEOUT);
     this.#tellAge(slot);
-    table.subtractReported(slot, this.#mapper.flow.volume);
+    table.subtractReported(slot, this.#mapper.flow.state);
     this.#mapper.flow.end = time;
     this.#mapper.flow.counters = PARTIAL;
     this.#mapper.lives();
     table.report(slot, time);
+  }
+}
+
+/** Calls `use` for each row that is readable. */
+function forEachState(states: FlowRows, use: (flow: FlowRecord) => void): void {
+  for (let n = 0; n < states.count; n++) {
+    const flow = states.flow(n);
+    if (flow.state.isReadable) use(flow);
   }
 }

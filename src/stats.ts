@@ -1,8 +1,7 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
-import type { FlowRecord } from '../protocol/flow-record.js';
-import { EXACT, NONE, PARTIAL, type PROVENANCE, TCPSEQ } from '../protocol/flow-terms.js';
+import { allocate, core, viewOf } from '../protocol/core.js';
+import type { FlowRecord, PROVENANCE } from '../protocol/flow-record.js';
 import type { RecordKind } from '../protocol/pfsync-action.js';
-import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { HalfDetector } from './halves.js';
 
 /** Counts under names that are few and known to the program, for what is rare. */
@@ -18,9 +17,7 @@ export class Tally {
   }
 
   get total(): number {
-    let total = 0;
-    for (const count of this.#counts.values()) total += count;
-    return total;
+    return Object.values(this.toObject()).reduce((total, count) => total + count, 0);
   }
 
   toObject(): Record<string, number> {
@@ -28,31 +25,49 @@ export class Tally {
   }
 }
 
-/** The sum of unsigned 64-bit integers, exact. */
-export class ExactSum {
-  #low = 0;
-  #high = 0;
-  /** What the two have held before. */
-  #carried = 0n;
+/** What the core counts, and where it does: numbers, 64-bit floats each, in the order of `FlowCounts` in `assembly/flow`. */
+const STATES = { ended: 0, exported: 8 };
+const SKIPPED = { direction: 16, noPackets: 24, self: 32, uncounted: 40 };
+const FLOWS = 48;
+const PROVENANCES = { exact: 56, partial: 64, tcpseq: 72, none: 80 };
+/** Sums: their lower 32 bits, and behind them what is above. */
+const OCTETS = 88;
+const PACKETS = 104;
+const LENGTH = 120;
 
-  /** Adds a counter of both directions; `high` is its high word. */
-  add(volume: Volume, high: number): void {
-    const low = high + 1;
-    this.#high += (volume[high]! >>> 0) + (volume[DIRECTION + high]! >>> 0);
-    this.#low += (volume[low]! >>> 0) + (volume[DIRECTION + low]! >>> 0);
-    // While both are exact, below 2^53, with room for two words more.
-    if (this.#low + this.#high >= 2 ** 52) this.#carry();
+/** States that ended without a flow, by reason: those that the core skipped, and others. */
+class SkipTally extends Tally {
+  readonly #core: Readonly<Record<string, number>>;
+
+  constructor(core: Readonly<Record<string, number>>) {
+    super();
+    this.#core = core;
   }
 
-  get value(): bigint {
-    return this.#carried + (BigInt(this.#high) << 32n) + BigInt(this.#low);
+  override count(name: string): number {
+    return super.count(name) + (this.#core[name] ?? 0);
   }
 
-  #carry(): void {
-    this.#carried = this.value;
-    this.#low = 0;
-    this.#high = 0;
+  override toObject(): Record<string, number> {
+    const counted = Object.entries(this.#core).filter(([, count]) => count > 0);
+    return { ...Object.fromEntries(counted), ...super.toObject() };
   }
+}
+
+/** Numbers in the core's memory under names, to be read and set. */
+function numbersAt<Name extends string>(
+  view: DataView,
+  places: Readonly<Record<Name, number>>,
+): Record<Name, number> {
+  const numbers = {};
+  for (const [name, at] of Object.entries<number>(places)) {
+    Object.defineProperty(numbers, name, {
+      enumerable: true,
+      get: () => view.getFloat64(at, true),
+      set: (number: number) => view.setFloat64(at, number, true),
+    });
+  }
+  return numbers as Record<Name, number>;
 }
 
 /** Packets that hold no pfsync message we can read. */
@@ -76,23 +91,25 @@ export class RecordCounts implements Record<RecordKind, number> {
   tdb = 0;
 }
 
-export class StateCounts {
+export interface StateCounts {
   /** Ended states: the exported ones and those skipped. */
-  ended = 0;
-  exported = 0;
+  ended: number;
+  exported: number;
   /** In the table when it is looked at. */
-  open = 0;
+  open: number;
   /** Deletes of states never seen. */
-  unknownDeletes = 0;
+  unknownDeletes: number;
   /** Compressed updates of states never seen. */
-  unknownUpdates = 0;
+  unknownUpdates: number;
   /** Inserts and updates whose address family or direction pf does not write. */
-  unreadable = 0;
+  unreadable: number;
   /** Ended because the table was full. */
-  evicted = 0;
+  evicted: number;
   /** Ended because nothing was heard of them for too long. */
-  timedOut = 0;
+  timedOut: number;
 }
+
+const NO_STATES = { open: 0, unknownDeletes: 0, unknownUpdates: 0, unreadable: 0, evicted: 0, timedOut: 0 };
 
 /** What the live sources counted. */
 export class SourceCounts {
@@ -108,13 +125,6 @@ export class SourceCounts {
   pfctlFailures = 0;
 }
 
-export class ProvenanceCounts implements Record<(typeof PROVENANCE)[number], number> {
-  exact = 0;
-  partial = 0;
-  tcpseq = 0;
-  none = 0;
-}
-
 export class Stats {
   packets = 0;
   pfsyncMessages = 0;
@@ -122,21 +132,21 @@ export class Stats {
   readonly notRead = { packets: 0, octets: 0 };
   /** Records of actions that no pfsync we know of has. */
   unknownActions = 0;
-  flows = 0;
+  /** Address of what the core counts. */
+  readonly flowCounts = allocate(LENGTH, this);
+  readonly #core = viewOf(this.flowCounts, LENGTH);
   readonly ignored = new IgnoredPackets();
   readonly records = new RecordCounts();
   readonly sources = new SourceCounts();
-  readonly states = new StateCounts();
+  readonly states: StateCounts = Object.assign(numbersAt(this.#core, STATES), NO_STATES);
   /** Forwarded connections, which have two states. */
   readonly halves = new HalfDetector();
   /** Flows by where their counters come from. */
-  readonly counters = new ProvenanceCounts();
+  readonly counters: Record<(typeof PROVENANCE)[number], number> = numbersAt(this.#core, PROVENANCES);
   /** By reason: damaged packets, and states that ended without a flow. */
   readonly damaged = new Tally();
-  readonly skipped = new Tally();
+  readonly skipped: Tally = new SkipTally(numbersAt(this.#core, SKIPPED));
   readonly #versions = new Float64Array(256);
-  readonly #octets = new ExactSum();
-  readonly #packetsCounted = new ExactSum();
 
   /** A message with this octet as its version. */
   addMessage(version: number): void {
@@ -154,22 +164,28 @@ export class Stats {
   }
 
   /** A flow that goes to the collectors and writers. */
-  addFlow({ counters, records, volume }: FlowRecord): void {
-    this.flows += records;
-    if (counters === EXACT) this.counters.exact += records;
-    else if (counters === PARTIAL) this.counters.partial += records;
-    else if (counters === TCPSEQ) this.counters.tcpseq += records;
-    else if (counters === NONE) this.counters.none += records;
-    this.#octets.add(volume, OCTETS_HIGH);
-    this.#packetsCounted.add(volume, PACKETS_HIGH);
+  addFlow(flow: FlowRecord): void {
+    core.countFlows(this.flowCounts, flow.row, 1);
+  }
+
+  get flows(): number {
+    return this.#core.getFloat64(FLOWS, true);
+  }
+
+  set flows(flows: number) {
+    this.#core.setFloat64(FLOWS, flows, true);
   }
 
   /** Sums over the flows that have counters; payloads told by TCP sequence numbers are not octets of packets. */
   get octets(): bigint {
-    return this.#octets.value;
+    return sumAt(this.#core, OCTETS);
   }
 
   get packetsCounted(): bigint {
-    return this.#packetsCounted.value;
+    return sumAt(this.#core, PACKETS);
   }
+}
+
+function sumAt(view: DataView, at: number): bigint {
+  return (view.getBigUint64(at + 8, true) << 32n) + view.getBigUint64(at, true);
 }

@@ -5,7 +5,7 @@
  */
 import { CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_SENT } from '../protocol/pf-terms.js';
 import type { CompressedUpdateView } from '../protocol/pfsync-record.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 import {
   DESTINATION_ADVANCE,
   DESTINATION_SEQLO,
@@ -22,7 +22,7 @@ import type { StateRows } from './state-slab.js';
 const OLD_NEWS = 2 ** 32 - 2 ** 27;
 
 /** Takes in what a message tells of both peers of the TCP state in `slot`. */
-export function followSequence(rows: StateRows, slot: number, peers: StateView | CompressedUpdateView): void {
+export function followSequence(rows: StateRows, slot: number, peers: StateRow | CompressedUpdateView): void {
   const { sourceState, destinationState } = peers;
   const { hot, floats } = rows.slab(slot);
   const at = rows.hotAt(slot);

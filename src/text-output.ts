@@ -1,6 +1,6 @@
 /** Flow records as lines of text, to a file or standard output. */
-import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
-import { EXCESS, writeText } from './ascii-writer.js';
+import { allocate, memory, memoryOctets, writeWords } from '../protocol/core.js';
+import { type FlowRecord, type FlowRows, forEachFlow, forEachRecord } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -12,6 +12,8 @@ export interface FlowFormat {
   readonly lines: LineBuffer;
   /** Writes the record at hand as one more line of `lines`: LONGEST_LINE octets at most. */
   write(flow: FlowRecord): void;
+  /** Writes all records of the flows among the rows, and calls `handOn` when the lines are full: where it is faster than one by one. */
+  writeAll?(flows: FlowRows, handOn: () => void): void;
 }
 
 const LONGEST_LINE = 4096;
@@ -19,45 +21,62 @@ const LONGEST_LINE = 4096;
 /** Lines are gathered up to this length. */
 const BLOCK = 65536;
 
-/** Room for a block of lines. */
+/** What stands where in what the core knows of lines: words of 32 bits (`assembly/json`). */
+const LENGTH = 0;
+const HEAD = 16;
+
+/** Room for a block of lines, in the core's memory. */
 export class LineBuffer {
-  readonly view = new DataView(new ArrayBuffer(BLOCK + LONGEST_LINE + EXCESS));
-  length = 0;
+  /** Address of what the core knows of it. */
+  readonly at = allocate(HEAD + BLOCK + 2 * LONGEST_LINE, this);
+  readonly #text = this.at + HEAD;
+
+  constructor() {
+    writeWords(this.at, [0, BLOCK, this.#text]);
+  }
+
+  get length(): number {
+    return memory.getUint32(this.at + LENGTH, true);
+  }
 
   get isFull(): boolean {
     return this.length >= BLOCK;
   }
 
   text(text: string): void {
-    this.length = writeText(this.view, this.length, text);
+    const end = writeText(memory, this.#text + this.length, text);
+    memory.setUint32(this.at + LENGTH, end - this.#text, true);
   }
 
   /** What was written since the last time; it is valid until the next writing. */
   take(): Uint8Array {
-    const lines = new Uint8Array(this.view.buffer, 0, this.length);
-    this.length = 0;
+    const lines = memoryOctets.subarray(this.#text, this.#text + this.length);
+    memory.setUint32(this.at + LENGTH, 0, true);
     return lines;
   }
+}
+
+/** Writes ASCII; the answer is where it ends. */
+export function writeText(view: DataView, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) view.setInt8(at + i, text.charCodeAt(i));
+  return at + text.length;
 }
 
 export class TextOutput implements FlowSink {
   readonly isCongested = false;
   readonly #file: OutputFile;
   readonly #format: FlowFormat;
-  readonly #writeRecord: (flow: FlowRecord) => void;
 
   constructor(file: OutputFile, format: FlowFormat) {
     this.#file = file;
     this.#format = format;
-    this.#writeRecord = (flow) => {
-      format.write(flow);
-      if (format.lines.isFull) this.#handOn();
-    };
     file.write(format.header());
   }
 
-  add(flow: FlowRecord): void {
-    if (!this.#file.isClosed) forEachRecord(flow, this.#writeRecord);
+  add(flows: FlowRows): void {
+    if (this.#file.isClosed) return;
+    if (this.#format.writeAll !== undefined) this.#format.writeAll(flows, this.#handOn);
+    else forEachFlow(flows, this.#writeFlow);
   }
 
   flush(): void {
@@ -78,9 +97,14 @@ export class TextOutput implements FlowSink {
     this.#file.close();
   }
 
-  #handOn(): void {
-    this.#file.write(this.#format.lines.take());
-  }
+  readonly #writeFlow = (flow: FlowRecord): void => forEachRecord(flow, this.#writeRecord);
+
+  readonly #writeRecord = (flow: FlowRecord): void => {
+    this.#format.write(flow);
+    if (this.#format.lines.isFull) this.#handOn();
+  };
+
+  readonly #handOn = (): void => this.#file.write(this.#format.lines.take());
 }
 
 /** The record at hand as a line of its own. */

@@ -10,7 +10,6 @@
 import type { Duplex } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { messageLength, SessionSequence, TemplateStore } from '../protocol/ipfix-session.js';
-import { wordsOf } from '../protocol/message.js';
 import { type Log, printable } from './log.js';
 import { type Block, MessageQueue } from './message-queue.js';
 import type { Pace } from './pace.js';
@@ -89,12 +88,13 @@ export class StreamTransport implements Transport {
   readonly sent = new Delivered();
   readonly lost = new Delivered();
   errors = 0;
-  readonly view: DataView;
-  readonly words: Int32Array;
+  readonly longest: number;
   readonly keepsTemplates = true;
   readonly #options: StreamOptions;
   readonly #policy: StreamPolicy;
+  /** The message at hand. */
   readonly #octets: Uint8Array;
+  readonly #view: DataView;
   readonly #queue: MessageQueue;
   readonly #sequence = new SessionSequence();
   /** Templates of messages that have left the queue: a new session has to hear them again. */
@@ -125,9 +125,9 @@ export class StreamTransport implements Transport {
     this.#options = options;
     this.#policy = options.policy;
     const isPaced = options.pace !== undefined;
-    this.#octets = new Uint8Array(isPaced ? PACED_MESSAGE : MESSAGE);
-    this.view = new DataView(this.#octets.buffer);
-    this.words = wordsOf(this.view);
+    this.longest = isPaced ? PACED_MESSAGE : MESSAGE;
+    this.#octets = new Uint8Array(this.longest);
+    this.#view = new DataView(this.#octets.buffer);
     this.#queue = new MessageQueue(isPaced ? PACED_MESSAGE : WRITE);
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -160,18 +160,19 @@ export class StreamTransport implements Transport {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  send(length: number, records: number): void {
+  send(octets: Uint8Array, length: number, records: number): void {
+    this.#octets.set(octets);
     const { whenFull, queueOctets } = this.#policy;
     const isFull = whenFull === 'drop' && this.#queue.octets + length > queueOctets;
     if (isFull || this.#isOver) {
       this.#drop(length, records);
       return;
     }
-    this.#sequence.closeGap(this.view, 0);
-    const owed = this.#owed.announcement(this.view, 0);
+    this.#sequence.closeGap(this.#view, 0);
+    const owed = this.#owed.announcement(this.#view, 0);
     if (owed !== undefined) {
       this.#queue.push(owed, owed.length, 0);
-      this.#owed.forget(this.view, 0);
+      this.#owed.forget(this.#view, 0);
     }
     this.#queue.push(this.#octets, length, records);
     this.#pump();
@@ -371,8 +372,8 @@ export class StreamTransport implements Transport {
   }
 
   #drop(length: number, records: number): void {
-    this.#sequence.leaveOut(this.view, 0);
-    this.#owed.keep(this.view, 0);
+    this.#sequence.leaveOut(this.#view, 0);
+    this.#owed.keep(this.#view, 0);
     this.lost.add(records, length);
     const { name, log } = this.#options;
     if (!this.#isOver) log.limited(`drop ${name}`, `${name}: the queue is full: flow records are lost`);

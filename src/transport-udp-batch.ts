@@ -42,7 +42,7 @@ export async function openUdpBatch(options: UdpOptions): Promise<Transport> {
   const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), MOST_DATAGRAMS);
   const to = { family, address, port: endpoint.port, source, sendBuffer: SEND_BUFFER };
   const batch = openBatch(to, count, size);
-  return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch);
+  return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch, size);
 }
 
 /**
@@ -53,8 +53,7 @@ class UdpBatchTransport implements Transport {
   readonly lost = new Delivered();
   errors = 0;
   onTrouble = (): void => {};
-  view: DataView;
-  words: Int32Array;
+  readonly longest: number;
   readonly likesRuns: boolean;
   readonly #options: UdpOptions;
   readonly #batch: DatagramBatch;
@@ -62,6 +61,9 @@ class UdpBatchTransport implements Transport {
   readonly #records: Int32Array;
   readonly #refusals = new Refusals();
   readonly #asideCount: number;
+  readonly #isPaced: boolean;
+  /** Datagrams that may wait. Unpaced there is room for what is on its way, and for as much again. */
+  readonly #most: number;
   #first = 0;
   #filling = 0;
   #waiting = 0;
@@ -72,16 +74,17 @@ class UdpBatchTransport implements Transport {
   #isScheduled = false;
   #waiters: { few: number; wake: () => void }[] = [];
 
-  constructor(options: UdpOptions, batch: DatagramBatch) {
+  constructor(options: UdpOptions, batch: DatagramBatch, longest: number) {
     const { mayWait = false } = options;
     this.#options = options;
+    this.longest = longest;
+    this.#isPaced = options.pace !== UNPACED;
     this.likesRuns = mayWait && !this.#isPaced;
     this.#batch = batch;
-    this.#count = batch.views.length;
+    this.#count = batch.count;
     this.#records = new Int32Array(this.#count);
     this.#asideCount = Math.floor(this.#count * ASIDE);
-    this.view = batch.views[0]!;
-    this.words = batch.words[0]!;
+    this.#most = this.#isPaced ? this.#count / 2 : 2 * this.#asideCount;
   }
 
   get isCongested(): boolean {
@@ -92,13 +95,12 @@ class UdpBatchTransport implements Transport {
     return this.#refusals.areMany(performance.now());
   }
 
-  send(length: number, records: number): void {
-    this.#batch.setLength(this.#filling, length);
-    this.#records[this.#filling] = records;
+  send(octets: Uint8Array, length: number, records: number): void {
+    const filling = this.#filling;
+    this.#batch.fill(filling, octets, length);
+    this.#records[filling] = records;
     this.#waiting++;
-    this.#filling = (this.#filling + 1) % this.#count;
-    this.view = this.#batch.views[this.#filling]!;
-    this.words = this.#batch.words[this.#filling]!;
+    this.#filling = filling + 1 === this.#count ? 0 : filling + 1;
     if (this.#waiting === this.#count - 1) this.#makeRoom();
     else if (!this.#isScheduled) this.#sendLater();
     else if (this.#isPaced) this.#pumpBatch();
@@ -115,15 +117,6 @@ class UdpBatchTransport implements Transport {
     const error = this.#batch.pendingError();
     if (error !== 0) this.#refusedLater(error);
     this.#batch.close();
-  }
-
-  get #isPaced(): boolean {
-    return this.#options.pace !== UNPACED;
-  }
-
-  /** Unpaced there is room for what is on its way, and for as much again. */
-  get #most(): number {
-    return this.#isPaced ? this.#count / 2 : 2 * this.#asideCount;
   }
 
   #until(few: number): Promise<void> {

@@ -1,7 +1,6 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
 import { createSocket, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
-import { wordsOf } from '../protocol/message.js';
 import type { Log } from './log.js';
 import type { Endpoint } from './option-values.js';
 import type { Pace } from './pace.js';
@@ -52,21 +51,21 @@ async function resolveName(host: string, family: number) {
 
 /** A datagram's memory, used again and again. */
 class Datagram {
-  readonly view: DataView;
-  readonly words: Int32Array;
+  readonly whole: Uint8Array;
+  /** As many of them as are sent. */
   octets: Uint8Array;
   records = 0;
   readonly #release: (datagram: Datagram, error: Error | null) => void;
 
   constructor(length: number, release: (datagram: Datagram, error: Error | null) => void) {
-    this.view = new DataView(new ArrayBuffer(length));
-    this.words = wordsOf(this.view);
-    this.octets = new Uint8Array(this.view.buffer);
+    this.whole = new Uint8Array(length);
+    this.octets = this.whole;
     this.#release = release;
   }
 
-  setLength(length: number): void {
-    if (this.octets.length !== length) this.octets = new Uint8Array(this.view.buffer, 0, length);
+  fill(octets: Uint8Array, length: number): void {
+    this.whole.set(octets);
+    if (this.octets.length !== length) this.octets = this.whole.subarray(0, length);
   }
 
   /** Bound once: a callback for each send would be garbage for each send. */
@@ -101,10 +100,9 @@ export class UdpTransport implements Transport {
   onTrouble = (): void => {};
   readonly #options: UdpOptions;
   readonly #family: 4 | 6;
-  readonly #length: number;
+  readonly longest: number;
   readonly #socket: Socket;
   readonly #free: Datagram[] = [];
-  #filling: Datagram;
   #queue: Datagram[] = [];
   /** The queue's first datagram stands here; those before it have left. */
   #head = 0;
@@ -123,8 +121,7 @@ export class UdpTransport implements Transport {
   constructor(options: UdpOptions, family: 4 | 6) {
     this.#options = options;
     this.#family = family;
-    this.#length = options.maxMessage ?? LARGEST[family];
-    this.#filling = this.#newDatagram();
+    this.longest = options.maxMessage ?? LARGEST[family];
     this.#socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   }
 
@@ -148,14 +145,6 @@ export class UdpTransport implements Transport {
     this.#lookUps = setInterval(() => this.#lookUpAgain(), LOOK_UP_INTERVAL).unref();
   }
 
-  get view(): DataView {
-    return this.#filling.view;
-  }
-
-  get words(): Int32Array {
-    return this.#filling.words;
-  }
-
   get isCongested(): boolean {
     return this.#waiting >= MANY_WAITING;
   }
@@ -169,11 +158,10 @@ export class UdpTransport implements Transport {
     return this.#queue.length - this.#head + this.#inFlight;
   }
 
-  send(length: number, records: number): void {
-    const datagram = this.#filling;
-    datagram.setLength(length);
+  send(octets: Uint8Array, length: number, records: number): void {
+    const datagram = this.#free.pop() ?? this.#newDatagram();
+    datagram.fill(octets, length);
     datagram.records = records;
-    this.#filling = this.#free.pop() ?? this.#newDatagram();
     this.#queue.push(datagram);
     if (this.#timer === undefined) this.#pump();
   }
@@ -259,7 +247,7 @@ export class UdpTransport implements Transport {
   }
 
   #newDatagram(): Datagram {
-    return new Datagram(this.#length, (datagram, error) => this.#release(datagram, error));
+    return new Datagram(this.longest, (datagram, error) => this.#release(datagram, error));
   }
 
   #release(datagram: Datagram, error: Error | null): void {

@@ -1,4 +1,4 @@
-/** What carries messages to a collector: a room that encoders write into, with the accounts of what became of them. */
+/** What carries messages to a collector, with the accounts of what became of them. */
 import type { MessageRoom } from '../protocol/message.js';
 
 export interface Transport extends MessageRoom {

@@ -24,7 +24,11 @@ export function readAll(reader: CaptureReader, capture: Uint8Array, from = 0): S
   const window = windowOn(capture, from);
   const packet = new Packet();
   const packets: SeenPacket[] = [];
-  while (reader.next(window, packet)) packets.push(seen(packet));
+  try {
+    while (reader.next(window, packet)) packets.push(seen(packet));
+  } finally {
+    window.release();
+  }
   return packets;
 }
 

@@ -212,7 +212,7 @@ describe('capture files', () => {
     const packet = ({ view, start, end }: Packet) => {
       lengths.push(end - start);
       ends.push(
-        Buffer.from(view.buffer as ArrayBuffer, start, end - start)
+        Buffer.from(view.buffer as ArrayBuffer, view.byteOffset + start, end - start)
           .subarray(-4)
           .toString('hex'),
       );

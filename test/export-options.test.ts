@@ -2,13 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ExportCounts } from '../protocol/export-statistics.js';
-import type { FlowRecord } from '../protocol/flow-record.js';
+import { type FlowRecord, forEachFlow } from '../protocol/flow-record.js';
 import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder } from '../protocol/message.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
+import { newVolume } from '../protocol/volume.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
 import { InterfaceTable } from '../src/interface.js';
@@ -363,10 +364,10 @@ describe('biflow', () => {
               const state = { id: BigInt(id), proto, protoAfter: proto };
               const flow = flowOf({ state, counters });
               flow.directions = (forward ? FORWARD : 0) | (reply ? REPLY : 0);
-              flow.volume.fill(0);
-              if (forward)
-                flow.volume.set(volumeOf(0, forward.octets, BigInt(forward.packets)).subarray(0, 4));
-              if (reply) flow.volume.set(volumeOf(1, reply.octets, BigInt(reply.packets)).subarray(4), 4);
+              const volume = newVolume();
+              if (forward) volume.set(volumeOf(0, forward.octets, BigInt(forward.packets)).subarray(0, 4));
+              if (reply) volume.set(volumeOf(1, reply.octets, BigInt(reply.packets)).subarray(4), 4);
+              flow.state.writeVolume(volume);
               if (flow.directions !== 0) encoder.add(flow);
               if (flush) encoder.flush(NOW);
             }
@@ -420,7 +421,7 @@ function trackerOf(
 ): Tracker {
   const stats = new Stats();
   const filter = new StateFilter({ direction: 'any', noUncounted: false });
-  const mapper = new FlowMapper(filter, stats, emit);
+  const mapper = new FlowMapper(filter, stats, (flows) => forEachFlow(flows, emit));
   const sink = {
     add: () => {},
     flush: () => {},

@@ -16,8 +16,8 @@ class Kept extends Room implements Transport {
   readonly isDown = false;
   readonly isCongested = false;
 
-  override send(length: number, records = 0): void {
-    super.send(length);
+  override send(octets: Uint8Array, length: number, records = 0): void {
+    super.send(octets, length);
     this.sent.add(records, length);
   }
 

@@ -1,10 +1,10 @@
 /** Flow records to encode, and a room that keeps what was encoded. */
 import { FlowRecord } from '../protocol/flow-record.js';
+import { ICMP_TYPE, IF_INDEX, INTERFACE_NAME } from '../protocol/flow-row.js';
 import { EXACT, FORWARD, REPLY } from '../protocol/flow-terms.js';
 import { type IpfixOptions, ipfixEncoder } from '../protocol/ipfix.js';
-import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
+import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { STATE_V6 } from '../protocol/pfsync-layout.js';
-import { StateView } from '../protocol/pfsync-state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { Collector } from './peer/collector.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
@@ -13,20 +13,17 @@ export const NOW = 1_700_000_000_500;
 export const DAY = 86_400_000;
 
 export class Room implements MessageRoom {
-  view: DataView;
-  words: Int32Array;
+  readonly longest: number;
   readonly messages: Uint8Array[] = [];
 
   constructor(length = 1472) {
-    this.view = new DataView(new ArrayBuffer(length));
-    this.words = wordsOf(this.view);
+    this.longest = length;
   }
 
-  send(length: number): void {
-    this.messages.push(new Uint8Array(this.view.buffer, 0, length));
-    // What an encoder leaves unwritten must show: fresh room is never zero.
-    this.view = new DataView(new Uint8Array(this.view.byteLength).fill(0xa5).buffer);
-    this.words = wordsOf(this.view);
+  send(octets: Uint8Array, length: number): void {
+    this.messages.push(octets.slice(0, length));
+    // What an encoder leaves unwritten must show: what comes after a message is never zero.
+    octets.fill(0xa5);
   }
 }
 
@@ -100,17 +97,18 @@ export function volumeOf(direction: number, octets: bigint, packets: bigint): Vo
 
 export function flowOf(sample: Sample): FlowRecord {
   const record = encodeState('v6', { ...STATE, ...sample.state });
-  const state = new StateView();
+  const flow = new FlowRecord();
+  const { state } = flow;
   state.read(new DataView(record.buffer, record.byteOffset, record.length), 0, STATE_V6);
   const { octets = 1000n, packets = 10n, reply = 0, replyOctets } = sample;
   const volume = volumeOf(reply, octets, packets);
   const other = volumeOf(1 - reply, replyOctets ?? 0n, 10n);
-  return Object.assign(new FlowRecord(), {
-    state,
-    interface: { name: sample.interfaceName ?? 'em1', index: sample.interfaceIndex ?? 7 },
+  state.writeVolume(replyOctets === undefined ? volume : volume.map((word, at) => word | other[at]!));
+  state.view.setInt16(ICMP_TYPE, sample.icmpType ?? -1, true);
+  setInterface(flow, sample.interfaceName ?? 'em1', sample.interfaceIndex ?? 7);
+  return Object.assign(flow, {
     directions: replyOctets === undefined ? (reply === 0 ? FORWARD : REPLY) : FORWARD | REPLY,
     reply,
-    volume: replyOctets === undefined ? volume : volume.map((word, at) => word | other[at]!),
     start: sample.start ?? NOW - 61_000,
     end: sample.end ?? NOW,
     observed: sample.observed ?? NOW,
@@ -119,9 +117,14 @@ export function flowOf(sample: Sample): FlowRecord {
     responderOctets: sample.responderOctets ?? 0,
     hasResponderSequence: sample.hasResponderSequence ?? true,
     isContinued: sample.isContinued ?? false,
-    icmpType: sample.icmpType ?? -1,
     natEvent: sample.natEvent ?? 0,
   });
+}
+
+/** A name of 16 characters at most, none of them NUL. */
+export function setInterface({ state: { view } }: FlowRecord, name: string, index: number): void {
+  for (let i = 0; i < 16; i++) view.setUint8(INTERFACE_NAME + i, i < name.length ? name.charCodeAt(i) : 0);
+  view.setUint32(IF_INDEX, index, true);
 }
 
 export function collect(messages: readonly Uint8Array[]): Collector {

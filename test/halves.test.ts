@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { STATE_V6 } from '../protocol/pfsync-layout.js';
-import { StateView } from '../protocol/pfsync-state.js';
+import { StateRow } from '../protocol/pfsync-state.js';
 import { HalfDetector } from '../src/halves.js';
 import { Stats } from '../src/stats.js';
 import { summaryText } from '../src/summary.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
 
-function state(n: number, direction: 'in' | 'out', nat = false): StateView {
+function state(n: number, direction: 'in' | 'out', nat = false): StateRow {
   const source = { address: `10.0.${n >> 8}.${n & 255}`, port: 1024 + n };
   const destination = { address: '198.51.100.7', port: 443 };
   const outside = nat ? { address: '192.0.2.1', port: 50000 + n } : source;
@@ -35,7 +35,7 @@ function state(n: number, direction: 'in' | 'out', nat = false): StateView {
     ],
   };
   const octets = encodeState('v6', sim);
-  const view = new StateView();
+  const view = new StateRow();
   view.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
   return view;
 }

@@ -222,19 +222,19 @@ describe('the simulated firewall', () => {
     for (const { name, options } of WORLDS) {
       for (const { packets, expected } of lives(options)) {
         const counts: Partial<Record<RecordKind, number>> = {};
-        const count = (kind: RecordKind) => {
-          counts[kind] = (counts[kind] ?? 0) + 1;
+        const count = (kind: RecordKind, records = 1) => {
+          counts[kind] = (counts[kind] ?? 0) + records;
         };
         const reader = new PfsyncReader({
-          insert: () => count('insert'),
-          update: () => count('update'),
-          delete: () => count('delete'),
+          insert: (states) => count('insert', states.count),
+          update: (states) => count('update', states.count),
+          delete: (states) => count('delete', states.count),
           compressedUpdate: () => count('compressedUpdate'),
           compressedDelete: () => count('compressedDelete'),
           clear: () => count('clear'),
           bulkUpdate: () => count('bulkUpdate'),
-          unreadableState: (action) => expect.fail(`unreadable ${action}`),
-          otherRecord: count,
+          unreadableStates: (action) => expect.fail(`unreadable ${action}`),
+          otherRecord: (kind) => count(kind),
           unknownRecords: (_version, action) => expect.fail(`unknown action ${action}`),
         });
         for (const { message } of packets) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { hexWord, writeAddress } from '../protocol/address.js';
+import type { FlowRows } from '../protocol/flow-record.js';
 import { locatePfsync, Payload } from '../protocol/link.js';
 import {
   INBOUND,
@@ -14,7 +15,7 @@ import {
 import { type PfsyncHandler, PfsyncReader, type Verdict } from '../protocol/pfsync.js';
 import type { RecordKind } from '../protocol/pfsync-action.js';
 import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../protocol/pfsync-record.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH } from '../protocol/volume.js';
 import { readCapture } from '../src/capture-file.js';
 
@@ -54,14 +55,14 @@ class Recorder implements PfsyncHandler {
   readonly unreadable: string[] = [];
   unknown = 0;
 
-  insert(state: StateView): void {
-    this.told.push({ kind: 'INS', ...describeState(state) });
+  insert(states: FlowRows): void {
+    this.#tell('INS', states);
   }
-  update(state: StateView): void {
-    this.told.push({ kind: 'UPD', ...describeState(state) });
+  update(states: FlowRows): void {
+    this.#tell('UPD', states);
   }
-  delete(state: StateView): void {
-    this.told.push({ kind: 'DEL', ...describeState(state) });
+  delete(states: FlowRows): void {
+    this.#tell('DEL', states);
   }
   compressedUpdate(update: CompressedUpdateView): void {
     const { sourceState: srcState, destinationState: dstState, timeout } = update;
@@ -76,14 +77,21 @@ class Recorder implements PfsyncHandler {
   bulkUpdate({ creatorId, isStart }: BulkView): void {
     this.told.push({ kind: 'BUS', creatorid: hexWord(creatorId), status: isStart ? 'start' : 'end' });
   }
-  unreadableState(action: string): void {
-    this.unreadable.push(action);
+  unreadableStates(action: string, count: number): void {
+    for (let n = 0; n < count; n++) this.unreadable.push(action);
   }
   otherRecord(kind: RecordKind): void {
     this.told.push({ kind: KINDS[kind] });
   }
   unknownRecords(_version: number, _action: number, count: number): void {
     this.unknown += count;
+  }
+
+  #tell(kind: string, states: FlowRows): void {
+    for (let n = 0; n < states.count; n++) {
+      const { state } = states.flow(n);
+      if (state.isReadable) this.told.push({ kind, ...describeState(state) });
+    }
   }
 }
 
@@ -96,7 +104,7 @@ function nameAt(view: DataView, at: number): string {
   return String.fromCharCode(...octets.slice(0, octets.indexOf(0)));
 }
 
-function describeState(state: StateView): Record<string, unknown> {
+function describeState(state: StateRow): Record<string, unknown> {
   const end = (which: number, family: number) => ({
     ip: writeAddress(state.view, state.addressAt(which), family),
     port: state.port(which),
@@ -107,7 +115,7 @@ function describeState(state: StateView): Record<string, unknown> {
     `${BigInt.asUintN(64, (BigInt(volume[high]!) << 32n) | BigInt.asUintN(32, BigInt(volume[high + 1]!)))}`;
   return {
     ...keyOf(state),
-    ifname: nameAt(state.view, state.at + state.layout.interfaceName),
+    ifname: state.interfaceName,
     direction: state.direction === INBOUND ? 'in' : 'out',
     proto: state.protocol,
     protoAfter: state.translatedProtocol,

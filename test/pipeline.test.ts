@@ -3,8 +3,9 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { forEachFlow } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
-import { type FlowEncoder, type MessageRoom, wordsOf } from '../protocol/message.js';
+import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
@@ -46,12 +47,9 @@ class Collecting implements FlowSink {
   readonly #encoder: FlowEncoder;
 
   constructor(encoderIn: (room: MessageRoom) => FlowEncoder) {
-    const octets = new Uint8Array(1472);
-    const view = new DataView(octets.buffer);
     this.#encoder = encoderIn({
-      view,
-      words: wordsOf(view),
-      send: (length) => this.collector.decode(octets.slice(0, length)),
+      longest: 1472,
+      send: (octets, length) => this.collector.decode(octets.slice(0, length)),
     });
   }
 
@@ -74,8 +72,10 @@ function texts(): FlowSink {
   const formats = [jsonFormat(undefined), csvFormat(undefined), tableFormat('translated')];
   return {
     isCongested: false,
-    add(flow) {
-      for (const format of formats) expect(lineOf(format, flow)).to.match(/^[\x20-\x7e]+\n$/);
+    add(flows) {
+      forEachFlow(flows, (flow) => {
+        for (const format of formats) expect(lineOf(format, flow)).to.match(/^[\x20-\x7e]+\n$/);
+      });
     },
     flush() {},
     async drained() {},

@@ -21,8 +21,21 @@ describe('rules of the repository', () => {
     });
   }
 
+  for (const name of sources('assembly')) {
+    it(`assembly/${name} imports from its folder, and constants of protocol`, () => {
+      const imports = [...read(`assembly/${name}`).matchAll(/\bfrom\s*'([^']+)'/g)].map(
+        ([, from]) => from ?? '',
+      );
+      const others = imports.filter((from) => !/^\.\/[a-z0-9-]+$/.test(from));
+      for (const from of others) {
+        expect(from).to.match(/^\.\.\/protocol\/[a-z0-9-]+$/);
+        expect(read(`${from.slice(3)}.ts`)).to.not.match(/^import /m);
+      }
+    });
+  }
+
   it('no file is a drawer', () => {
-    const names = [...sources('protocol'), ...sources('src')];
+    const names = ['protocol', 'assembly', 'src'].flatMap(sources);
     expect(names.filter((name) => /util|helper|manager|misc|common/.test(name))).to.deep.equal([]);
   });
 

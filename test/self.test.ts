@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import type { FlowRows } from '../protocol/flow-record.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
-import type { StateView } from '../protocol/pfsync-state.js';
+import type { StateRow } from '../protocol/pfsync-state.js';
 import { StateFilter } from '../src/filter.js';
 import { SelfFilter } from '../src/self.js';
 import {
@@ -56,12 +57,12 @@ function state({ from, to, fromAfter = from, toAfter = to, proto = 17 }: Ends): 
 }
 
 /** Asks `look` about a state as a message of this version shows it. */
-function seen<T>(version: WireVersion, sim: SimState, look: (state: StateView) => T): T {
+function seen<T>(version: WireVersion, sim: SimState, look: (state: StateRow) => T): T {
   const message = encodeMessage(version, [{ action: 'insert', records: [encodeState(version, sim)] }]);
   const found: T[] = [];
   const handler = new Proxy({} as ConstructorParameters<typeof PfsyncReader>[0], {
-    get: (_target, name) => (view: StateView) => {
-      if (name === 'insert') found.push(look(view));
+    get: (_target, name) => (states: FlowRows) => {
+      if (name === 'insert') found.push(look(states.flow(0).state));
     },
   });
   const view = new DataView(message.buffer, message.byteOffset, message.length);

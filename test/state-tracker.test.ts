@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type FlowRecord, forEachRecord } from '../protocol/flow-record.js';
+import { type FlowRecord, forEachFlow, forEachRecord } from '../protocol/flow-record.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
@@ -36,7 +36,9 @@ class Converter {
     const format = jsonFormat(undefined);
     const filter = new StateFilter({ direction: 'any', noUncounted: false });
     const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(format, flow))));
-    const mapper = new FlowMapper(filter, this.stats, (flow) => forEachRecord(flow, keep));
+    const mapper = new FlowMapper(filter, this.stats, (flows) =>
+      forEachFlow(flows, (flow) => forEachRecord(flow, keep)),
+    );
     const interfaces = new InterfaceTable(new Map());
     this.tracker = new StateTracker(interfaces, mapper, this.stats, { ...NO_LIMITS, ...options });
     this.#reader = new PfsyncReader(this.tracker);

@@ -3,9 +3,8 @@
 import { FlowRecord } from '../../protocol/flow-record.js';
 import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../../protocol/flow-terms.js';
 import { STATE_V6 } from '../../protocol/pfsync-layout.js';
-import { StateView } from '../../protocol/pfsync-state.js';
 import { newVolume } from '../../protocol/volume.js';
-import { volumeOf } from '../flow-sample.js';
+import { setInterface, volumeOf } from '../flow-sample.js';
 import type { CollectedFlow } from './collector.js';
 import { encodeState } from './pfsync-writer.js';
 
@@ -33,19 +32,18 @@ export function sampleFlow(sample: FlowSample): FlowRecord {
   const { number, observed = NOW, counters = 'exact', reply = 0, interface: name = 'em1' } = sample;
   const octets = Buffer.from(stateOf(sample));
   octets.writeBigUInt64BE(BigInt(number));
-  const state = new StateView();
-  state.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
+  const flow = new FlowRecord();
+  flow.state.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
   const isCounted = counters === 'exact';
-  return Object.assign(new FlowRecord(), {
-    state,
-    interface: { name, index: name.charCodeAt(name.length - 1) },
+  flow.state.writeVolume(isCounted ? volumeOf(reply, BigInt(1000 + number), 10n) : newVolume());
+  setInterface(flow, name, name.charCodeAt(name.length - 1));
+  return Object.assign(flow, {
     directions: reply === 1 ? REPLY : FORWARD,
     reply,
     start: observed - 61_000,
     end: observed,
     observed,
     counters: COUNTERS[counters],
-    volume: isCounted ? volumeOf(reply, BigInt(1000 + number), 10n) : newVolume(),
     initiatorOctets: counters === 'tcpseq' ? 500 + number : 0,
   });
 }

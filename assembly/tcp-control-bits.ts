@@ -16,35 +16,39 @@
  *
  * A bit that is not set may have been seen all the same. 0 stands for a state that proves nothing: the element is then left out.
  */
-import type { FlowRecord } from './flow-record.js';
-import { CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_SENT, TCP, TIME_WAIT } from './pf-terms.js';
+import {
+  DESTINATION_STATE,
+  HAS_RESPONDER_SEQUENCE,
+  IS_CONTINUED,
+  PROTOCOL,
+  SOURCE_STATE,
+} from '../protocol/flow-row';
+import { CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_SENT, TCP, TIME_WAIT } from '../protocol/pf-terms';
 
-const FIN = 0x01;
-const SYN = 0x02;
-const ACK = 0x10;
-
-/** By an end's own state. pf's own 11 and 12 (synproxy) tell of no packet of the connection's ends. */
-const SENT = new Uint8Array(256);
-SENT[SYN_SENT] = SYN;
-SENT[ESTABLISHED] = SYN;
-SENT[CLOSING] = SYN | FIN;
-SENT[FIN_WAIT_2] = SYN | FIN;
-
-/** By the other end's state. */
-const ACKNOWLEDGED = new Uint8Array(256);
-ACKNOWLEDGED[ESTABLISHED] = ACK;
-ACKNOWLEDGED[FIN_WAIT_2] = ACK;
+const FIN: u32 = 0x01;
+const SYN: u32 = 0x02;
+const ACK: u32 = 0x10;
 
 /**
  * Those of the initiator, and in the octet above them those of the responder. A record of a long flow whose earlier part was
  * told before has none: the states do not tell when a flag was seen.
  */
-export function tcpControlBits(flow: FlowRecord): number {
-  const { state } = flow;
-  if (state.protocol !== TCP || flow.isContinued) return 0;
-  const { sourceState, destinationState } = state;
-  const sent = sourceState === TIME_WAIT ? SYN : SENT[sourceState]!;
-  if (!flow.hasResponderSequence) return sent;
-  const replied = SENT[destinationState]! | ACKNOWLEDGED[sourceState]!;
-  return sent | ACKNOWLEDGED[destinationState]! | (replied << 8);
+export function tcpControlBits(row: usize): u32 {
+  if (load<u8>(row, PROTOCOL) !== TCP || load<u8>(row, IS_CONTINUED) !== 0) return 0;
+  const source: u32 = load<u8>(row, SOURCE_STATE);
+  const destination: u32 = load<u8>(row, DESTINATION_STATE);
+  const initiated = source === TIME_WAIT ? SYN : sent(source);
+  if (load<u8>(row, HAS_RESPONDER_SEQUENCE) === 0) return initiated;
+  return initiated | acknowledged(destination) | ((sent(destination) | acknowledged(source)) << 8);
+}
+
+/** By an end's own state. pf's own 11 and 12 (synproxy) tell of no packet of the connection's ends. */
+function sent(state: u32): u32 {
+  if (state === SYN_SENT || state === ESTABLISHED) return SYN;
+  return state === CLOSING || state === FIN_WAIT_2 ? SYN | FIN : 0;
+}
+
+/** By the other end's state. */
+function acknowledged(state: u32): u32 {
+  return state === ESTABLISHED || state === FIN_WAIT_2 ? ACK : 0;
 }

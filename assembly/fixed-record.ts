@@ -1,0 +1,164 @@
+/** NetFlow v1 and v5: messages of records of one fixed layout of 48 octets, IPv4 only, 32-bit counters and uptimes. */
+import {
+  ADDRESS,
+  ADDRESSES,
+  DIRECTION,
+  DIRECTIONS,
+  FAMILY,
+  IF_INDEX,
+  OBSERVED,
+  OCTETS,
+  PACKETS,
+  PORTS,
+  PROTOCOL,
+  REPLY_COUNTERS,
+  ROW,
+} from '../protocol/flow-row';
+import { FORWARD, REPLY } from '../protocol/flow-terms';
+import { INBOUND } from '../protocol/pf-terms';
+import { sendMessage } from './imports';
+import { partsFor, share, writtenParts } from './split';
+import { hasPorts } from './state-record';
+import { countClipped, headerTime, openClock, setTimes, UptimeClock } from './uptime';
+
+const RECORD: usize = 48;
+
+/** In the order in which `protocol/fixed-record` lays it down. */
+@unmanaged
+export class FixedEncoder {
+  clock: UptimeClock;
+  /** The message; where its first record stands, where the next one goes, and where the last one ends. */
+  message: usize;
+  first: usize;
+  next: usize;
+  end: usize;
+  /** The end that a forward record shows as its source, of inbound and of outbound states. */
+  inboundSource: u32;
+  outboundSource: u32;
+  /** Records that the format cannot carry, and those whose counters were clamped. */
+  unsupported: u32;
+  clamped: u32;
+  version: u32;
+  /** Version 5: flow records sent before the message, and engine type and id with two octets of sampling, in wire order. */
+  sequence: u32;
+  engine: u32;
+}
+
+/** Writes the flows among the rows; the answer is how many records they became. */
+export function addFixed(encoder: FixedEncoder, row: usize, count: i32): u32 {
+  let records: u32 = 0;
+  for (const end = row + <usize>count * ROW; row < end; row += ROW) {
+    if (load<u8>(row, DIRECTIONS) !== 0) records += addFlow(encoder, row);
+  }
+  return records;
+}
+
+function addFlow(encoder: FixedEncoder, row: usize): u32 {
+  const directions: i32 = load<u8>(row, DIRECTIONS);
+  const isInbound = load<u8>(row, DIRECTION) === INBOUND;
+  const source: usize = isInbound ? encoder.inboundSource : encoder.outboundSource;
+  // What belongs to the translation stands one octet behind what it is of, in families and protocols.
+  const side = source >> 1;
+  if (load<u8>(row + side, FAMILY) !== 4) {
+    encoder.unsupported += directions === (FORWARD | REPLY) ? 2 : 1;
+    return 0;
+  }
+  const clock = encoder.clock;
+  const observed = load<f64>(row, OBSERVED);
+  if (encoder.next !== encoder.first && observed > clock.holdsUntil) closeFixed(encoder, observed);
+  if (encoder.next !== encoder.first) setTimes(clock, row);
+  const from = load<u32>(row + <usize>ADDRESS * source, ADDRESSES);
+  const to = load<u32>(row + <usize>ADDRESS * (source ^ 1), ADDRESSES);
+  const protocol: u32 = load<u8>(row + side, PROTOCOL);
+  const ports = load<u32>(row + 2 * source, PORTS) & -(<u32>hasPorts(protocol));
+  const interfaces = (<u32>bswap<u16>(<u16>load<u32>(row, IF_INDEX))) << (isInbound ? 0 : 16);
+  let records: u32 = 0;
+  if ((directions & FORWARD) !== 0) {
+    const addresses = pair(from, to);
+    records += addDirection(encoder, row, row, addresses, interfaces, pair(ports, protocol << 16));
+  }
+  if ((directions & REPLY) !== 0) {
+    const addresses = pair(to, from);
+    const rest = pair(rotl<u32>(ports, 16), protocol << 16);
+    records += addDirection(encoder, row, row + REPLY_COUNTERS, addresses, rotl<u32>(interfaces, 16), rest);
+  }
+  return records;
+}
+
+/** Two words of 32 bits that stand behind each other in memory. */
+function pair(first: u32, second: u32): u64 {
+  return <u64>first | ((<u64>second) << 32);
+}
+
+/** `direction` is where the counters stand as those of the row do; the others are as `write` wants them. */
+function addDirection(
+  encoder: FixedEncoder,
+  row: usize,
+  direction: usize,
+  addresses: u64,
+  interfaces: u32,
+  rest: u64,
+): u32 {
+  if ((load<u32>(direction, OCTETS) | load<u32>(direction, PACKETS)) === 0) {
+    const counters = pair(load<u32>(direction, PACKETS + 4), load<u32>(direction, OCTETS + 4));
+    write(encoder, row, addresses, interfaces, counters, rest);
+    return 1;
+  }
+  const octets = bswap<u64>(load<u64>(direction, OCTETS));
+  const packets = bswap<u64>(load<u64>(direction, PACKETS));
+  const wanted = max(partsFor(octets), max(partsFor(packets), 1));
+  const parts = writtenParts(wanted);
+  if (parts < wanted) encoder.clamped++;
+  for (let part: u64 = 0; part < parts; part++) {
+    const packetsOfPart = bswap<u32>(share(packets, parts, part));
+    const counters = pair(packetsOfPart, bswap<u32>(share(octets, parts, part)));
+    write(encoder, row, addresses, interfaces, counters, rest);
+  }
+  return <u32>parts;
+}
+
+/** In wire order and in pairs: the addresses, packets and octets, and the ports with the word that has the protocol. */
+function write(
+  encoder: FixedEncoder,
+  row: usize,
+  addresses: u64,
+  interfaces: u32,
+  counters: u64,
+  rest: u64,
+): void {
+  const clock = encoder.clock;
+  const at = encoder.next;
+  if (at === encoder.first) {
+    openClock(clock, load<f64>(row, OBSERVED));
+    setTimes(clock, row);
+  }
+  countClipped(clock);
+  store<u64>(at, addresses);
+  store<u64>(at, (<u64>interfaces) << 32, 8);
+  store<u64>(at, counters, 16);
+  store<u64>(at, clock.times, 24);
+  store<u64>(at, rest, 32);
+  store<u64>(at, 0, 40);
+  encoder.next = at + RECORD;
+  if (at + RECORD === encoder.end) closeFixed(encoder, load<f64>(row, OBSERVED));
+}
+
+/** Completes the message that is being filled. `now` is the data's clock. */
+export function closeFixed(encoder: FixedEncoder, now: f64): void {
+  const message = encoder.message;
+  const records = <u32>((encoder.next - encoder.first) / RECORD);
+  const time = headerTime(encoder.clock, now);
+  const milliseconds = <u64>time;
+  store<u16>(message, bswap<u16>(<u16>encoder.version));
+  store<u16>(message, bswap<u16>(<u16>records), 2);
+  store<u32>(message, bswap<u32>(<u32>(time - encoder.clock.boot)), 4);
+  store<u32>(message, bswap<u32>(<u32>(milliseconds / 1000)), 8);
+  store<u32>(message, bswap<u32>(<u32>(milliseconds % 1000) * 1_000_000), 12);
+  if (encoder.version === 5) {
+    store<u32>(message, bswap<u32>(encoder.sequence), 16);
+    store<u32>(message, encoder.engine, 20);
+  }
+  encoder.sequence += records;
+  encoder.next = encoder.first;
+  sendMessage(records);
+}

@@ -1,0 +1,250 @@
+/** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
+import {
+  ADDRESS,
+  ADDRESSES,
+  COUNTERS,
+  COUNTERS_AGE,
+  CREATOR,
+  DIRECTION,
+  DIRECTIONS,
+  END,
+  END_REASON,
+  FAMILY,
+  ID,
+  INITIATOR_OCTETS,
+  INTERFACE_NAME,
+  IS_TRANSLATED,
+  OCTETS,
+  PACKETS,
+  PORTS,
+  PROTOCOL,
+  REPLY_COUNTERS,
+  RESPONDER_OCTETS,
+  ROW,
+  RULE,
+  START,
+} from '../protocol/flow-row';
+import { EXACT, FORWARD, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms';
+import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms';
+import {
+  copyText,
+  piece,
+  writeDecimal,
+  writeFirst,
+  writeHexadecimal,
+  writeInteger,
+  writeIpv4,
+  writeIpv6,
+  writePiece,
+  writeShort,
+} from './ascii';
+import { writeInterface, writeTime } from './imports';
+import { hasPorts } from './state-record';
+import { unsigned } from './whole-number';
+
+/** In the order in which `src/format-json` lays it down. */
+@unmanaged
+export class JsonFormat {
+  /** The end that a forward record shows as its source, of inbound and of outbound states. */
+  inboundSource: u32;
+  outboundSource: u32;
+  /** 1: translated flows show the translated ends too. */
+  tellsTranslation: u32;
+  /** Interfaces met lately: MOST_NAMES of them. */
+  names: usize;
+}
+
+/** In the order in which `src/text-output` lays it down. */
+@unmanaged
+export class LineBuffer {
+  length: u32;
+  /** Lines are gathered up to this length. */
+  full: u32;
+  text: usize;
+}
+
+/** What is written for an interface's name: nothing for no name. */
+@unmanaged
+class InterfaceText {
+  first: u64;
+  second: u64;
+  length: u32;
+}
+
+/** A power of two. */
+const MOST_NAMES: u32 = 64;
+const TEXT_OF_NAME: usize = 24;
+const LONGEST_TEXT: usize = 128;
+
+/** Octets of the memory that the owner of a format keeps for the names. */
+export function interfaceTextsLength(): usize {
+  return <usize>MOST_NAMES * (TEXT_OF_NAME + LONGEST_TEXT);
+}
+
+const FLOW_START = piece('{"flowStartMilliseconds":');
+const FLOW_END = piece(',"flowEndMilliseconds":');
+const SOURCE4 = piece(',"sourceIPv4Address":"');
+const DESTINATION4 = piece('","destinationIPv4Address":"');
+const SOURCE6 = piece(',"sourceIPv6Address":"');
+const DESTINATION6 = piece('","destinationIPv6Address":"');
+const SOURCE_PORT = piece('","sourceTransportPort":');
+const DESTINATION_PORT = piece(',"destinationTransportPort":');
+const POST_SOURCE4 = piece(',"postNATSourceIPv4Address":"');
+const POST_DESTINATION4 = piece('","postNATDestinationIPv4Address":"');
+const POST_SOURCE6 = piece(',"postNATSourceIPv6Address":"');
+const POST_DESTINATION6 = piece('","postNATDestinationIPv6Address":"');
+const POST_SOURCE_PORT = piece('","postNAPTSourceTransportPort":');
+const POST_DESTINATION_PORT = piece(',"postNAPTDestinationTransportPort":');
+const QUOTE = piece('"');
+const PROTOCOL_IDENTIFIER = piece(',"protocolIdentifier":');
+const OCTET_COUNT = piece(',"octetDeltaCount":');
+const PACKET_COUNT = piece(',"packetDeltaCount":');
+const INITIATOR = piece(',"initiatorOctets":');
+const RESPONDER = piece(',"responderOctets":');
+const INGRESS = piece(',"flowDirection":0');
+const EGRESS = piece(',"flowDirection":1');
+const REASON = piece(',"flowEndReason":');
+const STATE_ID = piece(',"pf":{"stateId":"');
+const CREATOR_ID = piece('","creatorId":"');
+const INBOUND_RULE = piece('","direction":"in","rule":');
+const OUTBOUND_RULE = piece('","direction":"out","rule":');
+const EXACT_COUNTERS = piece(',"counters":"exact","reply":');
+const PARTIAL_COUNTERS = piece(',"counters":"partial","reply":');
+const TCPSEQ_COUNTERS = piece(',"counters":"tcpseq","reply":');
+const NO_COUNTERS = piece(',"counters":"none","reply":');
+const FORWARD_RECORD = piece('false');
+const REPLY_RECORD = piece('true');
+const AGE = piece(',"countersAge":');
+const LINE_END = piece('}}\n');
+
+/** Writes the flows among the rows until the lines are full; the answer is how many of the rows are done. */
+export function writeJson(format: JsonFormat, lines: LineBuffer, row: usize, count: i32): i32 {
+  let done = 0;
+  while (done < count && lines.length < lines.full) {
+    const directions: i32 = load<u8>(row, DIRECTIONS);
+    const isForwardTold = (directions & FORWARD) !== 0;
+    if (directions === (FORWARD | REPLY)) writeBoth(format, lines, row);
+    else if (directions !== 0) writeJsonRecord(format, lines, row, !isForwardTold);
+    row += ROW;
+    done++;
+  }
+  return done;
+}
+
+/** The forward record and the reply record: what they have in common is copied. */
+function writeBoth(format: JsonFormat, lines: LineBuffer, row: usize): void {
+  const first = lines.text + lines.length;
+  const endsAt = writeTimes(first, row);
+  const stateAt = writeTraffic(format, endsAt, row, false);
+  const replyAt = writeState(format, stateAt, row);
+  const second = writeEnd(replyAt, row, false);
+  copyText(second, first, second + (endsAt - first));
+  const secondStateAt = writeTraffic(format, second + (endsAt - first), row, true);
+  copyText(secondStateAt, stateAt, secondStateAt + (replyAt - stateAt));
+  const end = writeEnd(secondStateAt + (replyAt - stateAt), row, true);
+  lines.length = <u32>(end - lines.text);
+}
+
+/** One record as one line. */
+export function writeJsonRecord(format: JsonFormat, lines: LineBuffer, row: usize, isReply: bool): void {
+  let at = writeTimes(lines.text + lines.length, row);
+  at = writeTraffic(format, at, row, isReply);
+  at = writeState(format, at, row);
+  lines.length = <u32>(writeEnd(at, row, isReply) - lines.text);
+}
+
+function writeTimes(at: usize, row: usize): usize {
+  at = writeMilliseconds(writePiece(at, FLOW_START), row, START);
+  return writeMilliseconds(writePiece(at, FLOW_END), row, END);
+}
+
+/** What differs in a reply: ends, counters and direction. */
+function writeTraffic(format: JsonFormat, at: usize, row: usize, isReply: bool): usize {
+  const isInbound = load<u8>(row, DIRECTION) === INBOUND;
+  const reply: usize = isReply ? 1 : 0;
+  const source: usize = isInbound ? format.inboundSource : format.outboundSource;
+  const side = source >> 1;
+  at = writeEnds(at, row, source ^ reply, false);
+  at = writeFirst(writePiece(at, PROTOCOL_IDENTIFIER), load<u8>(row + side, PROTOCOL));
+  at = writeCounters(at, row, reply);
+  at = writePiece(at, isInbound === isReply ? EGRESS : INGRESS);
+  const tellsTranslation = format.tellsTranslation !== 0 && load<u8>(row, IS_TRANSLATED) !== 0;
+  return tellsTranslation ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply, true) : at;
+}
+
+function writeEnds(at: usize, row: usize, source: usize, isPostNat: bool): usize {
+  const side = source >> 1;
+  const from = row + ADDRESSES + <usize>ADDRESS * source;
+  const to = row + ADDRESSES + <usize>ADDRESS * (source ^ 1);
+  if (load<u8>(row + side, FAMILY) === 4) {
+    at = writeIpv4(writePiece(at, isPostNat ? POST_SOURCE4 : SOURCE4), from);
+    at = writeIpv4(writePiece(at, isPostNat ? POST_DESTINATION4 : DESTINATION4), to);
+  } else {
+    at = writeIpv6(writePiece(at, isPostNat ? POST_SOURCE6 : SOURCE6), from);
+    at = writeIpv6(writePiece(at, isPostNat ? POST_DESTINATION6 : DESTINATION6), to);
+  }
+  if (!hasPorts(load<u8>(row + side, PROTOCOL))) return writePiece(at, QUOTE);
+  at = writePort(writePiece(at, isPostNat ? POST_SOURCE_PORT : SOURCE_PORT), row, source);
+  return writePort(writePiece(at, isPostNat ? POST_DESTINATION_PORT : DESTINATION_PORT), row, source ^ 1);
+}
+
+function writePort(at: usize, row: usize, end: usize): usize {
+  return writeShort(at, bswap<u16>(load<u16>(row + 2 * end, PORTS)));
+}
+
+function writeCounters(at: usize, row: usize, reply: usize): usize {
+  const provenance: i32 = load<u8>(row, COUNTERS);
+  if (provenance === EXACT || provenance === PARTIAL) {
+    const direction = row + <usize>REPLY_COUNTERS * reply;
+    at = writeDecimal(writePiece(at, OCTET_COUNT), bswap<u64>(load<u64>(direction, OCTETS)));
+    return writeDecimal(writePiece(at, PACKET_COUNT), bswap<u64>(load<u64>(direction, PACKETS)));
+  }
+  if (provenance !== TCPSEQ) return at;
+  at = writeDecimal(writePiece(at, INITIATOR), unsigned(load<f64>(row, INITIATOR_OCTETS)));
+  return writeDecimal(writePiece(at, RESPONDER), unsigned(load<f64>(row, RESPONDER_OCTETS)));
+}
+
+/** What both records of a flow say of its state, up to the value of `reply`. */
+function writeState(format: JsonFormat, at: usize, row: usize): usize {
+  at = writeInterfaceName(format, at, row);
+  at = writeFirst(writePiece(at, REASON), load<u8>(row, END_REASON));
+  at = writeHexadecimal(writePiece(at, STATE_ID), row + ID, 8);
+  at = writeHexadecimal(writePiece(at, CREATOR_ID), row + CREATOR, 4);
+  at = writePiece(at, load<u8>(row, DIRECTION) === INBOUND ? INBOUND_RULE : OUTBOUND_RULE);
+  at = writeInteger(at, load<i32>(row, RULE));
+  const provenance: i32 = load<u8>(row, COUNTERS);
+  if (provenance === EXACT) return writePiece(at, EXACT_COUNTERS);
+  if (provenance === PARTIAL) return writePiece(at, PARTIAL_COUNTERS);
+  return writePiece(at, provenance === TCPSEQ ? TCPSEQ_COUNTERS : NO_COUNTERS);
+}
+
+function writeEnd(at: usize, row: usize, isReply: bool): usize {
+  at = writePiece(at, isReply ? REPLY_RECORD : FORWARD_RECORD);
+  if (load<u8>(row, COUNTERS) === PARTIAL)
+    at = writeInteger(writePiece(at, AGE), load<i32>(row, COUNTERS_AGE));
+  return writePiece(at, LINE_END);
+}
+
+function writeInterfaceName(format: JsonFormat, at: usize, row: usize): usize {
+  const first = load<u64>(row, INTERFACE_NAME);
+  const second = load<u64>(row, INTERFACE_NAME + 8);
+  const mixed = first ^ second;
+  const hash = (<u32>mixed ^ <u32>(mixed >> 32)) * 0x9e3779b1;
+  const entry = format.names + <usize>(hash >> 26) * (TEXT_OF_NAME + LONGEST_TEXT);
+  const known = changetype<InterfaceText>(entry);
+  if (known.first !== first || known.second !== second) {
+    known.length = writeInterface(row, entry + TEXT_OF_NAME);
+    known.first = first;
+    known.second = second;
+  }
+  const end = at + known.length;
+  copyText(at, entry + TEXT_OF_NAME, end);
+  return end;
+}
+
+/** Milliseconds as an integer, rounded down. Times that no clock shows are left to the owner. */
+function writeMilliseconds(at: usize, row: usize, field: usize): usize {
+  const time = floor(load<f64>(row + field));
+  if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, unsigned(time));
+  return at + writeTime(row + field, at);
+}

@@ -1,0 +1,149 @@
+/**
+ * The core: the WebAssembly module that is made from `assembly/`, and the memory that it shares with its callers. It keeps
+ * nothing of its own between two calls. Addresses are offsets in that memory, which never moves.
+ */
+import { MODULE } from './core-module.js';
+
+/** Whom a call is made for, and who is asked in the middle of it. Each call needs only some of these: see `assembly/imports`. */
+export interface CoreOwner {
+  internInterface?(row: number): void;
+  sendMessage?(records: number): void;
+  addTemplate?(kind: number): number;
+  placeRecord?(kind: number, row: number): number;
+  sendRun?(kind: number): void;
+  useInterface?(row: number): void;
+  writeTime?(time: number, at: number): number;
+  writeInterface?(row: number, at: number): number;
+}
+
+/** What `assembly/index` exports. */
+interface Core {
+  readonly memory: { readonly buffer: SharedArrayBuffer };
+  allocate(octets: number): number;
+  release(at: number): void;
+  copy(to: number, from: number, octets: number): void;
+  readStates(layout: number, at: number, stride: number, count: number, row: number): number;
+  recentNamesLength(): number;
+  nameInterfaces(recent: number, row: number, count: number): void;
+  isOwn(ownEnds: number, row: number): number;
+  reasonToSkip(filter: number, row: number, provenance: number): number;
+  halfDetectorLength(): number;
+  noteHalves(detector: number, row: number, count: number): void;
+  describeDeleted(recentNames: number, clock: number, row: number, count: number): void;
+  endDeleted(
+    recentNames: number,
+    clock: number,
+    filter: number,
+    counts: number,
+    halves: number,
+    row: number,
+    count: number,
+  ): number;
+  endStates(filter: number, counts: number, halves: number, row: number, count: number): number;
+  tellLiving(filter: number, counts: number, row: number): number;
+  countFlows(counts: number, row: number, count: number): void;
+  addFixed(encoder: number, row: number, count: number): number;
+  closeFixed(encoder: number, now: number): void;
+  openClock(clock: number, now: number): void;
+  headerTime(clock: number, now: number): number;
+  addTemplated(encoder: number, row: number, count: number): number;
+  interfaceTextsLength(): number;
+  writeJson(format: number, lines: number, row: number, count: number): number;
+  writeJsonRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
+  addEvent(encoder: number, program: number, kind: number, row: number, source: number): void;
+}
+
+declare const WebAssembly: {
+  readonly Module: new (octets: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+};
+
+let owner: CoreOwner = {};
+
+/** Names the one that the next call of the core is made for. */
+export function onBehalfOf(who: CoreOwner): Core {
+  owner = who;
+  return core;
+}
+
+/** What the core asks in the middle of a call. Whoever answers calls the core for nobody else. */
+const imports = {
+  internInterface: (row: number): void => owner.internInterface!(row),
+  sendMessage: (records: number): void => owner.sendMessage!(records),
+  addTemplate: (kind: number): number => owner.addTemplate!(kind),
+  placeRecord: (kind: number, row: number): number => owner.placeRecord!(kind, row),
+  sendRun: (kind: number): void => owner.sendRun!(kind),
+  useInterface: (row: number): void => owner.useInterface!(row),
+  writeTime: (time: number, at: number): number => owner.writeTime!(time, at),
+  writeInterface: (row: number, at: number): number => owner.writeInterface!(row, at),
+};
+
+export const core = new WebAssembly.Instance(new WebAssembly.Module(MODULE), { imports }).exports as Core;
+
+/**
+ * The whole memory. It is shared memory, of which a view stays right when there is more of it; what was added is seen by new
+ * views alone. So these two are others then.
+ */
+export let memory = new DataView(core.memory.buffer);
+export let memoryOctets = new Uint8Array(core.memory.buffer);
+
+/** Views of the core's memory may have any of these. */
+const buffers = new WeakSet<ArrayBufferLike>([core.memory.buffer]);
+
+function seeAll(): void {
+  const { buffer } = core.memory;
+  if (buffer.byteLength === memory.byteLength) return;
+  memory = new DataView(buffer);
+  memoryOctets = new Uint8Array(buffer);
+  buffers.add(buffer);
+}
+
+/** Memory is given back when nobody knows its owner any more. */
+const owners = new FinalizationRegistry<number>((at) => core.release(at));
+
+/** Octets at a multiple of 16, until they are released; what is in them is not known. */
+export function takeMemory(octets: number): number {
+  try {
+    return core.allocate(octets);
+  } catch {
+    throw new Error(`the memory of the core has no ${octets} octets left`);
+  } finally {
+    seeAll();
+  }
+}
+
+/** Zeroed octets at a multiple of 16, as long as `holder` lives. */
+export function allocate(octets: number, holder: object): number {
+  const at = takeMemory(octets);
+  memoryOctets.fill(0, at, at + octets);
+  owners.register(holder, at);
+  return at;
+}
+
+export function viewOf(at: number, octets: number): DataView {
+  return new DataView(memory.buffer, at, octets);
+}
+
+export function wordsAt(at: number, words: number): Int32Array {
+  return new Int32Array(memory.buffer, at, words);
+}
+
+export function octetsAt(at: number, octets: number): Uint8Array {
+  return new Uint8Array(memory.buffer, at, octets);
+}
+
+/** Whether the view shows a part of the core's memory. */
+export function isInCore(view: DataView): boolean {
+  return view.buffer === memory.buffer || buffers.has(view.buffer);
+}
+
+/** Copies octets from anywhere into the core's memory. */
+export function copyIntoCore(to: number, octets: Uint8Array, length: number): void {
+  if (buffers.has(octets.buffer)) core.copy(to, octets.byteOffset, length);
+  else memoryOctets.set(octets.subarray(0, length), to);
+}
+
+/** Writes words, as the core has them, one behind the other from `at` on. */
+export function writeWords(at: number, words: readonly number[]): void {
+  for (const [i, word] of words.entries()) memory.setInt32(at + 4 * i, word, true);
+}
