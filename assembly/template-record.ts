@@ -63,9 +63,7 @@ export class TemplateEncoder {
 export class TemplateProgram {
   /** Octets of a record. */
   recordLength: u32;
-  /** Words of a record, the last of which may be cut. */
-  words: u32;
-  /** Offsets in the flow's words, of u32 each: of a forward and of a reply record. */
+  /** Where the words of a record stand among the flow's, the last of which may be cut: u32 each, of a forward and of a reply record. */
   forward: usize;
   reply: usize;
   /** Records that wait, one behind the other; 0 is none. */
@@ -174,16 +172,24 @@ function tellUptimes(encoder: TemplateEncoder, row: usize): void {
   store<u64>(encoder.words, clock.times, 4 * UPTIMES);
 }
 
+/** Set in the place of a word: the next one belongs behind it, and both are copied at once. */
+const PAIR: u32 = 1;
+
 function copyWords(program: TemplateProgram, words: usize, to: usize, isReply: bool): void {
-  let offset = isReply ? program.reply : program.forward;
+  let place = isReply ? program.reply : program.forward;
   const end = to + (program.recordLength & ~3);
-  while (to < end) {
-    store<u32>(to, load<u32>(words + load<u32>(offset)));
-    to += 4;
-    offset += 4;
+  for (; to < end; place += 4) {
+    const from = words + load<u32>(place);
+    if ((from & PAIR) !== 0) {
+      store<u64>(to, load<u64>(from - PAIR));
+      to += 8;
+    } else {
+      store<u32>(to, load<u32>(from));
+      to += 4;
+    }
   }
   const rest = program.recordLength & 3;
   if (rest === 0) return;
-  let word = load<u32>(words + load<u32>(offset));
+  let word = load<u32>(words + load<u32>(place));
   for (let octet: u32 = 0; octet < rest; octet++, word >>= 8) store<u8>(to + octet, word);
 }

@@ -1,5 +1,5 @@
 /** Messages of sets, as in NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): fills each up, and announces templates in time. */
-import { allocate, octetsAt, viewOf, wordsAt } from './core.js';
+import { allocate, octetsAt, viewOf } from './core.js';
 import type { Field } from './element.js';
 import { FIRST_ANNOUNCEMENTS, type MessageRoom } from './message.js';
 import type { Template } from './template.js';
@@ -59,7 +59,6 @@ export class MessageWriter {
   /** The message that is being filled, in the core's memory; it begins at this address. */
   readonly start: number;
   readonly view: DataView;
-  readonly words: Int32Array;
   readonly #octets: Uint8Array;
   readonly #room: MessageRoom;
   readonly #dialect: Dialect;
@@ -92,7 +91,6 @@ export class MessageWriter {
     this.start = allocate(room.longest, this);
     this.#octets = octetsAt(this.start, room.longest);
     this.view = viewOf(this.start, this.#limit);
-    this.words = wordsAt(this.start, this.#limit / 4);
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;

@@ -2,7 +2,7 @@
  * Records that are kept until those of one template fill a few messages. Such messages have one length, and leave faster
  * where the system cuts datagrams of one length out of a single piece. Records of different templates may change places.
  */
-import { allocate, wordsAt } from './core.js';
+import { allocate, core } from './core.js';
 import type { MessageWriter } from './message-writer.js';
 import type { FlowTemplate } from './template.js';
 
@@ -14,19 +14,17 @@ const MOST_RUNS = 24;
 
 /** Records of one template, one behind the other, where the core writes them. */
 class RecordRun {
-  readonly template: FlowTemplate;
-  /** What fills a message each. */
-  readonly parts: readonly Int32Array[];
-  readonly recordsOfPart: number;
+  /** Its address. */
+  readonly at: number;
+  /** Records that fill a message. */
+  readonly recordsOfMessage: number;
 
-  constructor(template: FlowTemplate, recordsOfPart: number) {
-    const partOctets = recordsOfPart * template.recordLength;
-    const length = Math.max(1, Math.floor(LENGTH / partOctets));
-    const at = allocate(length * partOctets, this);
-    this.template = template;
-    this.parts = Array.from({ length }, (_, part) => wordsAt(at + part * partOctets, partOctets / 4));
-    this.recordsOfPart = recordsOfPart;
-    template.collect(at, length * partOctets);
+  constructor(template: FlowTemplate, recordsOfMessage: number) {
+    const octets = recordsOfMessage * template.recordLength;
+    const messages = Math.max(1, Math.floor(LENGTH / octets));
+    this.at = allocate(messages * octets, this);
+    this.recordsOfMessage = recordsOfMessage;
+    template.collect(this.at, messages * octets);
   }
 }
 
@@ -48,16 +46,15 @@ export class RecordRuns {
 
   /** Hands what waits of a template on to the writer. `now` is not before any of the records ended. */
   send(template: FlowTemplate, now: number): void {
-    const { parts, recordsOfPart } = this.#runs.get(template)!;
+    const writer = this.#writer;
+    const { at, recordsOfMessage } = this.#runs.get(template)!;
     const { recordLength } = template;
-    let left = template.waiting / recordLength;
-    for (let part = 0; left > 0; part++) {
-      const records = Math.min(left, recordsOfPart);
-      const words = parts[part]!;
+    const end = at + template.waiting;
+    for (let from = at; from < end; ) {
+      const records = Math.min((end - from) / recordLength, recordsOfMessage);
       const octets = records * recordLength;
-      const at = this.#writer.place(template, octets, now, records);
-      this.#writer.words.set(octets === words.byteLength ? words : words.subarray(0, octets / 4), at / 4);
-      left -= records;
+      core.copy(writer.start + writer.place(template, octets, now, records), from, octets);
+      from += octets;
     }
     template.forget();
   }

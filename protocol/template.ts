@@ -26,10 +26,13 @@ export class Template {
 }
 
 /** What stands where in the program that the core knows (`assembly/template-record`): words of 32 bits. */
-const RUN = 16;
-const RUN_LENGTH = 20;
-const RUN_CAPACITY = 24;
-const PROGRAM_LENGTH = 28;
+const RUN = 12;
+const RUN_LENGTH = 16;
+const RUN_CAPACITY = 20;
+const PROGRAM_LENGTH = 24;
+
+/** In the place of a word: the next one belongs behind it. */
+const PAIR = 1;
 
 /** The records of a flow: which of its words they are, in which order. */
 export class FlowTemplate extends Template {
@@ -45,12 +48,11 @@ export class FlowTemplate extends Template {
       parts.flatMap(({ fields }) => fields),
     );
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
-    const words = parts.flatMap((part) => part.words);
-    const forward = this.#offsets(words);
-    const reply = this.#offsets(parts.flatMap(({ replyWords }) => replyWords));
+    const forward = this.#places(parts.flatMap(({ words }) => words));
+    const reply = this.#places(parts.flatMap(({ replyWords }) => replyWords));
     this.program = allocate(PROGRAM_LENGTH, this);
     this.#view = viewOf(this.program, PROGRAM_LENGTH);
-    writeWords(this.program, [this.recordLength, words.length, forward, reply]);
+    writeWords(this.program, [this.recordLength, forward, reply]);
   }
 
   /** From now on records wait in the `capacity` octets at `run`, which are a multiple of a record's length. */
@@ -69,13 +71,17 @@ export class FlowTemplate extends Template {
     this.#view.setUint32(RUN_LENGTH, 0, true);
   }
 
-  /** Lays down where the words of a record are found among those of a flow. */
-  #offsets(words: readonly number[]): number {
+  /** Lays down where the words of a record stand among those of a flow. */
+  #places(words: readonly number[]): number {
     const at = allocate(4 * words.length, this);
-    writeWords(
-      at,
-      words.map((word) => 4 * word),
-    );
+    const whole = this.recordLength >> 2;
+    const places: number[] = [];
+    for (let n = 0; n < words.length; n++) {
+      const isPair = n + 1 < whole && words[n + 1] === words[n]! + 1;
+      places.push(4 * words[n]! + (isPair ? PAIR : 0));
+      if (isPair) n++;
+    }
+    writeWords(at, places);
     return at;
   }
 }
