@@ -139,7 +139,7 @@ export function isInCore(view: DataView): boolean {
 
 /** Copies octets from anywhere into the core's memory. */
 export function copyIntoCore(to: number, octets: Uint8Array, length: number): void {
-  if (buffers.has(octets.buffer)) core.copy(to, octets.byteOffset, length);
+  if (octets.buffer === memory.buffer || buffers.has(octets.buffer)) core.copy(to, octets.byteOffset, length);
   else memoryOctets.set(octets.subarray(0, length), to);
 }
 
