@@ -12,8 +12,14 @@ class RecentName {
   index: u32;
 }
 
-/** A power of two. */
-const RECENT: u32 = 64;
+/** A power of two: as many as `placeOf` tells apart. */
+export const RECENT: u32 = 64;
+
+/** Where a name belongs among RECENT of them. */
+export function placeOf(first: u64, second: u64): u32 {
+  const mixed = first ^ second;
+  return ((<u32>mixed ^ <u32>(mixed >> 32)) * 0x9e3779b1) >> 26;
+}
 
 /** Octets of the memory that the owner of a table of names keeps for this. */
 export function recentNamesLength(): usize {
@@ -25,9 +31,7 @@ export function nameInterfaces(recent: usize, row: usize, count: i32): void {
   for (let i = 0; i < count; i++, row += ROW) {
     const first = load<u64>(row, INTERFACE_NAME);
     const second = load<u64>(row, INTERFACE_NAME + 8);
-    const mixed = first ^ second;
-    const hash = (<u32>mixed ^ <u32>(mixed >> 32)) * 0x9e3779b1;
-    const entry = changetype<RecentName>(recent + (hash >> 26) * offsetof<RecentName>());
+    const entry = changetype<RecentName>(recent + placeOf(first, second) * offsetof<RecentName>());
     if (entry.first !== first || entry.second !== second) {
       internInterface(row);
       entry.first = first;

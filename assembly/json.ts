@@ -39,8 +39,8 @@ import {
   writeShort,
 } from './ascii';
 import { writeInterface, writeTime } from './imports';
+import { placeOf, RECENT } from './interface';
 import { hasPorts } from './state-record';
-import { unsigned } from './whole-number';
 
 /** In the order in which `src/format-json` lays it down. */
 @unmanaged
@@ -50,7 +50,7 @@ export class JsonFormat {
   outboundSource: u32;
   /** 1: translated flows show the translated ends too. */
   tellsTranslation: u32;
-  /** Interfaces met lately: MOST_NAMES of them. */
+  /** Interfaces met lately: RECENT of them. */
   names: usize;
 }
 
@@ -71,14 +71,12 @@ class InterfaceText {
   length: u32;
 }
 
-/** A power of two. */
-const MOST_NAMES: u32 = 64;
 const TEXT_OF_NAME: usize = 24;
 const LONGEST_TEXT: usize = 128;
 
 /** Octets of the memory that the owner of a format keeps for the names. */
 export function interfaceTextsLength(): usize {
-  return <usize>MOST_NAMES * (TEXT_OF_NAME + LONGEST_TEXT);
+  return <usize>RECENT * (TEXT_OF_NAME + LONGEST_TEXT);
 }
 
 const FLOW_START = piece('{"flowStartMilliseconds":');
@@ -200,8 +198,8 @@ function writeCounters(at: usize, row: usize, reply: usize): usize {
     return writeDecimal(writePiece(at, PACKET_COUNT), bswap<u64>(load<u64>(direction, PACKETS)));
   }
   if (provenance !== TCPSEQ) return at;
-  at = writeDecimal(writePiece(at, INITIATOR), unsigned(load<f64>(row, INITIATOR_OCTETS)));
-  return writeDecimal(writePiece(at, RESPONDER), unsigned(load<f64>(row, RESPONDER_OCTETS)));
+  at = writeDecimal(writePiece(at, INITIATOR), <u64>load<f64>(row, INITIATOR_OCTETS));
+  return writeDecimal(writePiece(at, RESPONDER), <u64>load<f64>(row, RESPONDER_OCTETS));
 }
 
 /** What both records of a flow say of its state, up to the value of `reply`. */
@@ -228,9 +226,7 @@ function writeEnd(at: usize, row: usize, isReply: bool): usize {
 function writeInterfaceName(format: JsonFormat, at: usize, row: usize): usize {
   const first = load<u64>(row, INTERFACE_NAME);
   const second = load<u64>(row, INTERFACE_NAME + 8);
-  const mixed = first ^ second;
-  const hash = (<u32>mixed ^ <u32>(mixed >> 32)) * 0x9e3779b1;
-  const entry = format.names + <usize>(hash >> 26) * (TEXT_OF_NAME + LONGEST_TEXT);
+  const entry = format.names + <usize>placeOf(first, second) * (TEXT_OF_NAME + LONGEST_TEXT);
   const known = changetype<InterfaceText>(entry);
   if (known.first !== first || known.second !== second) {
     known.length = writeInterface(row, entry + TEXT_OF_NAME);
@@ -245,6 +241,6 @@ function writeInterfaceName(format: JsonFormat, at: usize, row: usize): usize {
 /** Milliseconds as an integer, rounded down. Times that no clock shows are left to the owner. */
 function writeMilliseconds(at: usize, row: usize, field: usize): usize {
   const time = floor(load<f64>(row + field));
-  if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, unsigned(time));
+  if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, <u64>time);
   return at + writeTime(row + field, at);
 }

@@ -3,7 +3,6 @@
  * 32 bits reach: a state's start is never clipped to the start of the program, and nothing wraps at 49.7 days of running.
  */
 import { END, START } from '../protocol/flow-row';
-import { unsigned } from './whole-number';
 
 /** In the order in which `protocol/uptime` looks at it. Times are milliseconds since the epoch. */
 @unmanaged
@@ -55,5 +54,5 @@ export function countClipped(clock: UptimeClock): void {
 
 function uptime(time: f64): u32 {
   if (time < 0) return 0;
-  return time < REACH ? <u32>unsigned(time) : 0xffff_ffff;
+  return time < REACH ? <u32>time : 0xffff_ffff;
 }

@@ -1,8 +1,7 @@
 /** What NetFlow v1 and v5 have in common: messages of records of one fixed layout, which the core makes (`assembly/fixed-record`). */
 import { allocate, type CoreOwner, octetsAt, onBehalfOf, viewOf, writeWords } from './core.js';
-import { type FlowRows, type NatView, sourceEnd } from './flow-record.js';
+import { type FlowRows, type NatView, sourceEnds } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { INBOUND, OUTBOUND } from './pf-terms.js';
 import { UptimeClock } from './uptime.js';
 
 export interface FixedFormat {
@@ -47,9 +46,8 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner
     const fitting = Math.floor((room.longest - headerLength) / RECORD_LENGTH);
     const first = message + headerLength;
     const end = first + Math.min(mostRecords, fitting) * RECORD_LENGTH;
-    const sources = [sourceEnd(INBOUND, nat), sourceEnd(OUTBOUND, nat)];
     const tail = [version, sequence, engineType | (engineId << 8)];
-    writeWords(this.#at, [this.#clock.at, message, first, first, end, ...sources, 0, 0, ...tail]);
+    writeWords(this.#at, [this.#clock.at, message, first, first, end, ...sourceEnds(nat), 0, 0, ...tail]);
   }
 
   get losses(): EncoderLosses {

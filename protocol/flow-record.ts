@@ -19,7 +19,7 @@ import {
   START,
 } from './flow-row.js';
 import { END_OF_FLOW, FORWARD, REPLY } from './flow-terms.js';
-import { INBOUND, ORIGINAL_DESTINATION, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from './pf-terms.js';
+import { INBOUND, ORIGINAL_DESTINATION, ORIGINAL_SOURCE, OUTBOUND, TRANSLATED_SOURCE } from './pf-terms.js';
 import { StateRow } from './pfsync-state.js';
 
 /** Which side of the NAT a record shows. `inside` is the side of the firewall's own hosts, as the original pfflowd. */
@@ -244,6 +244,11 @@ export function forEachRecord(flow: FlowRecord, write: (flow: FlowRecord) => voi
 export function sourceEnd(direction: number, view: NatView): number {
   const isOriginal = view === 'original' || (view === 'inside' && direction !== INBOUND);
   return isOriginal ? ORIGINAL_SOURCE : TRANSLATED_SOURCE;
+}
+
+/** The same for inbound and for outbound states, in the order in which the core wants to know them. */
+export function sourceEnds(view: NatView): [inbound: number, outbound: number] {
+  return [sourceEnd(INBOUND, view), sourceEnd(OUTBOUND, view)];
 }
 
 /** Family and protocol of the addresses at an end. */

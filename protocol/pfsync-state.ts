@@ -210,12 +210,13 @@ export function nameAt(view: DataView, at: number): string {
   return name;
 }
 
-function readCounter(view: DataView, at: number, volume: Volume, high: number): void {
+/** A counter of a row, and its words in a volume from the high one on. */
+export function readCounter(view: DataView, at: number, volume: Volume, high: number): void {
   volume[high] = view.getInt32(at);
   volume[high + 1] = view.getInt32(at + 4);
 }
 
-function writeCounter(view: DataView, at: number, volume: Volume, high: number): void {
+export function writeCounter(view: DataView, at: number, volume: Volume, high: number): void {
   view.setInt32(at, volume[high]!);
   view.setInt32(at + 4, volume[high + 1]!);
 }

@@ -2,12 +2,12 @@
 import { allocate, type CoreOwner, memory, onBehalfOf, viewOf, writeWords } from './core.js';
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
-import { type FlowRecord, type FlowRows, type NatView, sourceEnd } from './flow-record.js';
+import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from './flow-record.js';
 import { IF_INDEX, INTERFACE_NAME, OBSERVED } from './flow-row.js';
 import { WORDS } from './flow-word.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { INBOUND, ORIGINAL_SOURCE, OUTBOUND } from './pf-terms.js';
+import { ORIGINAL_SOURCE } from './pf-terms.js';
 import { nameAt } from './pfsync-state.js';
 import type { Profile } from './profile.js';
 import { KINDS } from './record-kind.js';
@@ -75,8 +75,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     this.#encoder.setFloat64(LATEST, Number.NEGATIVE_INFINITY, true);
     const { isPflow, tellsTranslation, tellsEstimate, isBiflow } = profile;
     writeWords(this.#at, [
-      sourceEnd(INBOUND, options.nat),
-      sourceEnd(OUTBOUND, options.nat),
+      ...sourceEnds(options.nat),
       Number(isPflow),
       Number(tellsTranslation),
       Number(tellsEstimate),

@@ -1,9 +1,8 @@
 /** Flows as one JSON object a line, which the core writes (`assembly/json`). */
 import { milliseconds } from '../protocol/address.js';
 import { allocate, type CoreOwner, core, memory, onBehalfOf, writeWords } from '../protocol/core.js';
-import { type FlowRecord, type FlowRows, type NatView, sourceEnd } from '../protocol/flow-record.js';
+import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from '../protocol/flow-record.js';
 import { INTERFACE_NAME, ROW } from '../protocol/flow-row.js';
-import { INBOUND, OUTBOUND } from '../protocol/pf-terms.js';
 import { nameAt } from '../protocol/pfsync-state.js';
 import { escapeText, type FlowFormat, LineBuffer, writeText } from './text-output.js';
 
@@ -20,9 +19,8 @@ class JsonFormat implements FlowFormat, CoreOwner {
   readonly #at = allocate(FORMAT_LENGTH, this);
 
   constructor(nat: NatView) {
-    const sources = [sourceEnd(INBOUND, nat), sourceEnd(OUTBOUND, nat)];
     const names = allocate(core.interfaceTextsLength(), this);
-    writeWords(this.#at, [...sources, nat === 'original' ? 1 : 0, names]);
+    writeWords(this.#at, [...sourceEnds(nat), nat === 'original' ? 1 : 0, names]);
   }
 
   header(): string {

@@ -11,7 +11,7 @@ import {
   REPLY_COUNTERS,
   SOURCE_STATE,
 } from '../protocol/flow-row.js';
-import type { StateRow } from '../protocol/pfsync-state.js';
+import { readCounter, type StateRow, writeCounter } from '../protocol/pfsync-state.js';
 import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import {
   CREATOR,
@@ -157,8 +157,8 @@ export class StateRows {
     const moreOctets = moreAt(records, at + OCTETS, told, toldAt + OCTETS_HIGH);
     if (morePackets < 0 || moreOctets < 0) return -1;
     if (morePackets === 0 && moreOctets === 0) return 0;
-    writeAt(records, at + PACKETS, told, toldAt + PACKETS_HIGH);
-    writeAt(records, at + OCTETS, told, toldAt + OCTETS_HIGH);
+    writeCounter(records, at + PACKETS, told, toldAt + PACKETS_HIGH);
+    writeCounter(records, at + OCTETS, told, toldAt + OCTETS_HIGH);
     return 1;
   }
 
@@ -168,8 +168,8 @@ export class StateRows {
     const reported = this.recordAt(slot) + RECORD_REPORTED - OCTETS;
     for (let direction = 0; direction < 2; direction++) {
       const at = reported + REPLY_COUNTERS * direction;
-      readAt(records, at + OCTETS, volume, DIRECTION * direction + OCTETS_HIGH);
-      readAt(records, at + PACKETS, volume, DIRECTION * direction + PACKETS_HIGH);
+      readCounter(records, at + OCTETS, volume, DIRECTION * direction + OCTETS_HIGH);
+      readCounter(records, at + PACKETS, volume, DIRECTION * direction + PACKETS_HIGH);
     }
   }
 
@@ -181,17 +181,7 @@ export class StateRows {
   }
 }
 
-/** Counters as they stand in rows. `high` is the place of the high word in a volume. */
+/** Whether a counter as it stands in rows is exceeded: below 0 where it is not reached. `high` is the place of the high word in a volume. */
 function moreAt(records: DataView, at: number, told: Volume, high: number): number {
   return (told[high]! >>> 0) - records.getUint32(at) || (told[high + 1]! >>> 0) - records.getUint32(at + 4);
-}
-
-function writeAt(records: DataView, at: number, volume: Volume, high: number): void {
-  records.setInt32(at, volume[high]!);
-  records.setInt32(at + 4, volume[high + 1]!);
-}
-
-function readAt(records: DataView, at: number, volume: Volume, high: number): void {
-  volume[high] = records.getInt32(at);
-  volume[high + 1] = records.getInt32(at + 4);
 }
