@@ -1,14 +1,31 @@
 /** The small records of pfsync messages, read where they lie: compressed updates and deletes, clears, bulk status. */
 import { PEER_SEQLO, PEER_STATE } from './pf-terms.js';
 
-/** A record at an offset of a message: the base of the small views. */
+/** Records that are handed on at once at most. */
+export const MOST_RECORDS = 64;
+
+/** Records of one kind that follow each other in a message, looked at one at a time: the base of the small views. */
 class RecordView {
   view: DataView = new DataView(new ArrayBuffer(0));
+  /** Where the record at hand begins. */
   at = 0;
+  count = 0;
+  #first = 0;
+  #stride = 0;
 
-  read(view: DataView, at: number): void {
+  /** Shows the first of `count` records, `stride` octets apart. */
+  read(view: DataView, at: number, count = 1, stride = 0): void {
     this.view = view;
     this.at = at;
+    this.count = count;
+    this.#first = at;
+    this.#stride = stride;
+  }
+
+  /** Shows the record that has so many before it. */
+  select(n: number): this {
+    this.at = this.#first + n * this.#stride;
+    return this;
   }
 }
 

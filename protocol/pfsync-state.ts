@@ -28,6 +28,7 @@ import {
   TRANSLATED_PROTOCOL,
 } from './flow-row.js';
 import type { StateLayout } from './pfsync-layout.js';
+import { MOST_RECORDS } from './pfsync-record.js';
 import { OCTETS_HIGH, PACKETS_HIGH, DIRECTION as VOLUME_DIRECTION, type Volume } from './volume.js';
 
 /**
@@ -221,14 +222,11 @@ export function writeCounter(view: DataView, at: number, volume: Volume, high: n
   view.setInt32(at + 4, volume[high + 1]!);
 }
 
-/** States that are read at once at most. */
-export const MOST_STATES = 64;
-
 /** Records of the longest stride that version 6 can tell, copied here where they lie outside the core's memory. */
-const OUTSIDE = allocate(MOST_STATES * 255 * 4, core);
+const OUTSIDE = allocate(MOST_RECORDS * 255 * 4, core);
 
 /**
- * Reads up to MOST_STATES records, `stride` octets apart, into the rows from the address `row` on. The caller has checked that
+ * Reads up to MOST_RECORDS records, `stride` octets apart, into the rows from the address `row` on. The caller has checked that
  * they are there, and that `stride` is not less than the layout's size. The answer is how many of them could not be read.
  */
 export function readStates(

@@ -15,17 +15,20 @@ import {
   SUBHEADER,
 } from './pfsync-action.js';
 import type { StateLayout } from './pfsync-layout.js';
-import { BulkView, ClearView, CompressedUpdateView, StateKeyView } from './pfsync-record.js';
-import { MOST_STATES, readStates } from './pfsync-state.js';
+import { BulkView, ClearView, CompressedUpdateView, MOST_RECORDS, StateKeyView } from './pfsync-record.js';
+import { readStates } from './pfsync-state.js';
 
-/** What a message tells. Views and rows are valid during the call only; rows that are not readable tell nothing. */
+/**
+ * What a message tells, up to MOST_RECORDS at once of what comes in numbers. Views and rows are valid during the call only; rows
+ * that are not readable tell nothing.
+ */
 export interface PfsyncHandler {
   insert(states: FlowRows): void;
   update(states: FlowRows): void;
   /** Full deletes, with final counters. */
   delete(states: FlowRows): void;
-  compressedUpdate(update: CompressedUpdateView): void;
-  compressedDelete(key: StateKeyView): void;
+  compressedUpdate(updates: CompressedUpdateView): void;
+  compressedDelete(keys: StateKeyView): void;
   clear(clear: ClearView): void;
   bulkUpdate(status: BulkView): void;
   /** State records whose address family or direction pf does not write. */
@@ -55,13 +58,13 @@ const HEADER = 20;
 const SHORTEST_HEADER = 4;
 
 /** The rows that states are read into, valid while they are handed on. */
-const STATES = new FlowBatch(MOST_STATES);
+const STATES = new FlowBatch(MOST_RECORDS);
 
 /** Reads messages one after the other; its views are reused. */
 export class PfsyncReader {
   readonly #handler: PfsyncHandler;
-  readonly #update = new CompressedUpdateView();
-  readonly #key = new StateKeyView();
+  readonly #updates = new CompressedUpdateView();
+  readonly #keys = new StateKeyView();
   readonly #clear = new ClearView();
   readonly #bulk = new BulkView();
 
@@ -145,6 +148,16 @@ export class PfsyncReader {
     const whole = count * stride <= end - at ? count : Math.floor((end - at) / stride);
     if (action.state !== undefined) {
       this.#readStates(view, at, stride, whole, action.kind as StateAction, action.state);
+    } else if (action.kind === 'compressedUpdate') {
+      for (let done = 0; done < whole; done += MOST_RECORDS) {
+        this.#updates.read(view, at + done * stride, Math.min(whole - done, MOST_RECORDS), stride);
+        this.#handler.compressedUpdate(this.#updates);
+      }
+    } else if (action.kind === 'compressedDelete') {
+      for (let done = 0; done < whole; done += MOST_RECORDS) {
+        this.#keys.read(view, at + done * stride, Math.min(whole - done, MOST_RECORDS), stride);
+        this.#handler.compressedDelete(this.#keys);
+      }
     } else {
       for (let i = 0; i < whole; i++) this.#readRecord(view, at + i * stride, action.kind);
     }
@@ -160,7 +173,7 @@ export class PfsyncReader {
     layout: StateLayout,
   ): void {
     for (let done = 0; done < count; done += STATES.count) {
-      STATES.count = Math.min(count - done, MOST_STATES);
+      STATES.count = Math.min(count - done, MOST_RECORDS);
       const unreadable = readStates(view, at + done * stride, stride, STATES.count, layout, STATES.row);
       if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
       if (kind === 'delete') this.#handler.delete(STATES);
@@ -172,14 +185,6 @@ export class PfsyncReader {
   #readRecord(view: DataView, at: number, kind: RecordKind): void {
     const handler = this.#handler;
     switch (kind) {
-      case 'compressedUpdate':
-        this.#update.read(view, at);
-        handler.compressedUpdate(this.#update);
-        break;
-      case 'compressedDelete':
-        this.#key.read(view, at);
-        handler.compressedDelete(this.#key);
-        break;
       case 'clear':
         this.#clear.read(view, at);
         handler.clear(this.#clear);

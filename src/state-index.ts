@@ -4,16 +4,20 @@
  * row is a cache miss.
  */
 
+import { MOST_RECORDS } from '../protocol/pfsync-record.js';
 import { CREATOR, EMPTY, ID_HIGH, ID_LOW, NO_SLOT } from './state-row.js';
 import type { StateRows } from './state-slab.js';
 
 const SMALLEST = 1024;
+const EXPECTED_WORDS = 5;
 
 export class StateIndex {
   readonly #rows: StateRows;
   /** Two words each: slot + 1 or EMPTY, and the hash. */
   #buckets = new Int32Array(2 * SMALLEST);
   #mask = SMALLEST - 1;
+  /** Keys that were announced: their words, their hash, and the entry in their bucket. */
+  readonly #expected = new Int32Array(EXPECTED_WORDS * MOST_RECORDS);
   size = 0;
 
   constructor(rows: StateRows) {
@@ -25,16 +29,30 @@ export class StateIndex {
   }
 
   find(idHigh: number, idLow: number, creatorId: number): number {
-    if (this.size === 0) return NO_SLOT;
-    const buckets = this.#buckets;
-    const mask = this.#mask;
+    return this.#search(hash(idHigh, idLow, creatorId), idHigh, idLow, creatorId);
+  }
+
+  /** Announces a key that will be looked for as the `n`th. */
+  expect(n: number, idHigh: number, idLow: number, creatorId: number): void {
+    const expected = this.#expected;
     const key = hash(idHigh, idLow, creatorId);
-    for (let bucket = key & mask; ; bucket = (bucket + 1) & mask) {
-      const entry = buckets[2 * bucket]!;
-      if (entry === EMPTY) return NO_SLOT;
-      if (buckets[2 * bucket + 1] !== key) continue;
-      if (this.#rows.hasKey(entry - 1, idHigh, idLow, creatorId)) return entry - 1;
-    }
+    const at = EXPECTED_WORDS * n;
+    expected[at] = idHigh;
+    expected[at + 1] = idLow;
+    expected[at + 2] = creatorId;
+    expected[at + 3] = key;
+    expected[at + 4] = this.#buckets[2 * (key & this.#mask)]!;
+  }
+
+  /** What stood first where the key belongs when it was announced: mostly the key's slot; NO_SLOT: nothing did. */
+  guess(n: number): number {
+    return this.#expected[EXPECTED_WORDS * n + 4]! - 1;
+  }
+
+  findExpected(n: number): number {
+    const expected = this.#expected;
+    const at = EXPECTED_WORDS * n;
+    return this.#search(expected[at + 3]!, expected[at]!, expected[at + 1]!, expected[at + 2]!);
   }
 
   /** Adds a slot whose key is in its row and not in the index. */
@@ -62,6 +80,17 @@ export class StateIndex {
     buckets[2 * hole] = EMPTY;
     this.size--;
     if (mask >= SMALLEST && this.size < (mask + 1) * 0.1) this.#resize((mask + 1) / 2);
+  }
+
+  #search(key: number, idHigh: number, idLow: number, creatorId: number): number {
+    const buckets = this.#buckets;
+    const mask = this.#mask;
+    for (let bucket = key & mask; ; bucket = (bucket + 1) & mask) {
+      const entry = buckets[2 * bucket]!;
+      if (entry === EMPTY) return NO_SLOT;
+      if (buckets[2 * bucket + 1] !== key) continue;
+      if (this.#rows.hasKey(entry - 1, idHigh, idLow, creatorId)) return entry - 1;
+    }
   }
 
   #place(entry: number, key: number): void {

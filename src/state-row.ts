@@ -13,21 +13,21 @@ export const EMPTY = 0;
 export const ID_HIGH = 0;
 export const ID_LOW = 1;
 export const CREATOR = 2;
-/** Neighbours in the list of states, ordered by when they were last heard of. */
-export const NEWER = 3;
-export const OLDER = 4;
-/** Seconds since the epoch when the state was last heard of. */
-export const HEARD = 5;
-export const SOURCE_SEQLO = 6;
-export const DESTINATION_SEQLO = 7;
-export const FLAGS = 8;
+export const FLAGS = 3;
+export const SOURCE_SEQLO = 4;
+export const DESTINATION_SEQLO = 5;
 /** States of the two peers, the source's in the low octet; in a free row the link to the next free one of its slab. */
-export const PEERS = 9;
+export const PEERS = 6;
 export const NEXT_FREE = PEERS;
-/** 64-bit floats, as indexes of a Float64Array over the same row: milliseconds, and octets of TCP payload. */
+/**
+ * 64-bit floats, as indexes of a Float64Array over the same row. Milliseconds since the epoch when a message last named the
+ * state, FREE in a row without one, and when packets last passed; octets of TCP payload.
+ */
+export const HEARD = 4;
 export const TRAFFIC = 5;
 export const SOURCE_ADVANCE = 6;
 export const DESTINATION_ADVANCE = 7;
+export const FREE = Number.POSITIVE_INFINITY;
 /** As many octets as a cache line. */
 export const HOT_WORDS = 16;
 export const HOT_FLOATS = HOT_WORDS / 2;

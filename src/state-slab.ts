@@ -1,5 +1,5 @@
 /**
- * Memory of the state table: rows in slabs of typed arrays. A state has a hot row (key, links, times, sequence numbers),
+ * Memory of the state table: rows in slabs of typed arrays. A state has a hot row (key, times, sequence numbers),
  * touched by every message that names it, and a record: what a flow row tells of the state, as it stands there. Slabs come and
  * go with the number of states.
  */
@@ -15,11 +15,14 @@ import { readCounter, type StateRow, writeCounter } from '../protocol/pfsync-sta
 import { DIRECTION, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import {
   CREATOR,
+  FREE,
+  HEARD,
   HOT_FLOATS,
   HOT_WORDS,
   ID_HIGH,
   ID_LOW,
   NEXT_FREE,
+  NO_SLOT,
   PEERS,
   RECORD_LENGTH,
   RECORD_REPORTED,
@@ -41,7 +44,10 @@ export class Slab {
   free = 0;
 
   constructor() {
-    for (let row = 0; row < ROWS; row++) this.hot[row * HOT_WORDS + NEXT_FREE] = row + 1;
+    for (let row = 0; row < ROWS; row++) {
+      this.floats[row * HOT_FLOATS + HEARD] = FREE;
+      this.hot[row * HOT_WORDS + NEXT_FREE] = row + 1;
+    }
   }
 }
 
@@ -50,6 +56,8 @@ export class StateRows {
   /** No slab before this one has a free row. */
   #lowestFree = 0;
   #allocated = 0;
+  /** States. */
+  size = 0;
 
   /** Octets that the slabs take. */
   get octets(): number {
@@ -74,6 +82,7 @@ export class StateRows {
     const row = slab.free;
     slab.free = slab.hot[row * HOT_WORDS + NEXT_FREE]!;
     slab.used++;
+    this.size++;
     return (number << ROW_SHIFT) | row;
   }
 
@@ -81,9 +90,11 @@ export class StateRows {
     const number = slot >>> ROW_SHIFT;
     const row = slot & ROW_MASK;
     const slab = this.#slabs[number]!;
+    slab.floats[row * HOT_FLOATS + HEARD] = FREE;
     slab.hot[row * HOT_WORDS + NEXT_FREE] = slab.free;
     slab.free = row;
     slab.used--;
+    this.size--;
     if (number < this.#lowestFree) this.#lowestFree = number;
     // One empty slab is kept, so that a table which breathes around a boundary does not allocate with each breath.
     if (slab.used === 0 && number !== this.#lowestFree) {
@@ -117,11 +128,34 @@ export class StateRows {
     return this.#slabs[slot >>> ROW_SHIFT]!.floats[(slot & ROW_MASK) * HOT_FLOATS + float]!;
   }
 
+  /** Milliseconds since the epoch when the state was last heard of; FREE where there is none. */
+  heard(slot: number): number {
+    const floats = this.#slabs[slot >>> ROW_SHIFT]?.floats;
+    return floats === undefined ? FREE : floats[(slot & ROW_MASK) * HOT_FLOATS + HEARD]!;
+  }
+
+  /** The first state from `slot` on that was last heard of by `latest`; NO_SLOT behind the last one. */
+  next(slot: number, latest = Number.MAX_VALUE): number {
+    for (let number = slot >>> ROW_SHIFT; number < this.#slabs.length; number++) {
+      const floats = this.#slabs[number]?.floats;
+      if (floats === undefined) continue;
+      for (let row = number === slot >>> ROW_SHIFT ? slot & ROW_MASK : 0; row < ROWS; row++) {
+        if (floats[row * HOT_FLOATS + HEARD]! <= latest) return (number << ROW_SHIFT) | row;
+      }
+    }
+    return NO_SLOT;
+  }
+
   /** Whether the hot row of `slot` has this key. */
   hasKey(slot: number, idHigh: number, idLow: number, creatorId: number): boolean {
     const { hot } = this.#slabs[slot >>> ROW_SHIFT]!;
     const at = (slot & ROW_MASK) * HOT_WORDS;
     return hot[at + ID_LOW] === idLow && hot[at + ID_HIGH] === idHigh && hot[at + CREATOR] === creatorId;
+  }
+
+  /** Any word of the slot's record: who wants the record in the processor's caches reads it. */
+  wordOfRecord(slot: number): number {
+    return this.#slabs[slot >>> ROW_SHIFT]!.recordWords[(slot & ROW_MASK) * RECORD_WORDS]!;
   }
 
   recordAt(slot: number): number {

@@ -77,13 +77,22 @@ export class StateTracker implements PfsyncHandler {
   }
 
   insert(states: FlowRows): void {
+    const { table } = this;
     this.#stats.records.insert += states.count;
-    this.#learnAll(states, true, false);
+    this.#interfaces.identify(states);
+    // Nearly all are new: there are no rows to wait for.
+    forEachState(states, ({ state }) => {
+      this.#learn(table.find(state.idHigh, state.idLow, state.creatorId), state, true, false);
+    });
   }
 
   update(states: FlowRows): void {
+    const { table } = this;
+    const isTraffic = this.time > this.#bulkUntil;
     this.#stats.records.update += states.count;
-    this.#learnAll(states, this.time > this.#bulkUntil, true);
+    this.#interfaces.identify(states);
+    this.#expect(states);
+    forEachState(states, ({ state }, n) => this.#learn(table.findExpected(n), state, isTraffic, true));
   }
 
   delete(states: FlowRows): void {
@@ -96,33 +105,34 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     onBehalfOf(interfaces).describeDeleted(interfaces.recentNames, clock, states.row, states.count);
+    this.#expect(states);
     if (this.#observer !== undefined) this.#deleteObserved(states, this.#observer);
     else {
-      forEachState(states, (flow) => this.#complete(flow));
+      forEachState(states, (flow, n) => this.#complete(n, flow));
       this.#mapper.ended(states);
     }
   }
 
-  compressedUpdate(update: CompressedUpdateView): void {
-    this.#stats.records.compressedUpdate++;
+  compressedUpdate(updates: CompressedUpdateView): void {
     const { table } = this;
-    const slot = table.find(update.idHigh, update.idLow, update.creatorId);
-    if (slot === NO_SLOT) {
-      this.#stats.states.unknownUpdates++;
-      return;
+    this.#stats.records.compressedUpdate += updates.count;
+    for (let n = 0; n < updates.count; n++) {
+      const { idHigh, idLow, creatorId } = updates.select(n);
+      table.expect(n, idHigh, idLow, creatorId);
     }
-    table.learnPeers(slot, update);
-    table.heard(slot, this.time, true);
+    table.fetch(updates.count, false);
+    for (let n = 0; n < updates.count; n++) this.#follow(table.findExpected(n), updates.select(n));
   }
 
-  compressedDelete(key: StateKeyView): void {
-    this.#stats.records.compressedDelete++;
-    const slot = this.table.find(key.idHigh, key.idLow, key.creatorId);
-    if (slot === NO_SLOT) {
-      this.#stats.states.unknownDeletes++;
-      return;
+  compressedDelete(keys: StateKeyView): void {
+    const { table } = this;
+    this.#stats.records.compressedDelete += keys.count;
+    for (let n = 0; n < keys.count; n++) {
+      const { idHigh, idLow, creatorId } = keys.select(n);
+      table.expect(n, idHigh, idLow, creatorId);
     }
-    this.#deleted(slot, this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT);
+    table.fetch(keys.count, true);
+    for (let n = 0; n < keys.count; n++) this.#letGo(table.findExpected(n));
   }
 
   clear(clear: ClearView): void {
@@ -173,15 +183,15 @@ export class StateTracker implements PfsyncHandler {
     return true;
   }
 
-  /** Ends states that were not heard of for `stateTimeout`. Costs nothing as long as the oldest is young. */
+  /** Ends states that were not heard of for `stateTimeout`. */
   expire(): void {
     const { stateTimeout } = this.#options;
     if (stateTimeout === 0) return;
     const { table } = this;
-    const limit = Math.floor((this.time - stateTimeout) / 1000);
-    while (table.size > 0 && table.lastHeard(table.oldest) < limit) {
+    const limit = this.time - stateTimeout;
+    for (let slot = table.oldestBefore(limit); slot !== NO_SLOT; slot = table.oldestBefore(limit)) {
       this.#stats.states.timedOut++;
-      this.#end(table.oldest, IDLE_TIMEOUT);
+      this.#end(slot, IDLE_TIMEOUT);
     }
   }
 
@@ -190,14 +200,18 @@ export class StateTracker implements PfsyncHandler {
     for (const slot of this.table) this.#end(slot, FORCED_END);
   }
 
-  #learnAll(states: FlowRows, isTraffic: boolean, isUseful: boolean): void {
-    this.#interfaces.identify(states);
-    forEachState(states, ({ state }) => this.#learn(state, isTraffic, isUseful));
+  #expect(states: FlowRows): void {
+    const { table } = this;
+    for (let n = 0; n < states.count; n++) {
+      const { idHigh, idLow, creatorId } = states.flow(n).state;
+      table.expect(n, idHigh, idLow, creatorId);
+    }
+    table.fetch(states.count, true);
   }
 
-  #learn(state: StateRow, isTraffic: boolean, isUseful: boolean): void {
+  #learn(known: number, state: StateRow, isTraffic: boolean, isUseful: boolean): void {
     const { table, time } = this;
-    let slot = table.find(state.idHigh, state.idLow, state.creatorId);
+    let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, state)) {
       // The firewall has started anew and counts its ids from the beginning.
       this.#deleted(slot, FORCED_END);
@@ -222,19 +236,33 @@ export class StateTracker implements PfsyncHandler {
     if (moved && isUseful) this.#reportLongFlow(slot);
   }
 
+  #follow(slot: number, update: CompressedUpdateView): void {
+    if (slot === NO_SLOT) {
+      this.#stats.states.unknownUpdates++;
+      return;
+    }
+    this.table.learnPeers(slot, update);
+    this.table.heard(slot, this.time, true);
+  }
+
+  #letGo(slot: number): void {
+    if (slot === NO_SLOT) this.#stats.states.unknownDeletes++;
+    else this.#deleted(slot, this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT);
+  }
+
   /** Each event comes before its flow. */
   #deleteObserved(states: FlowRows, observer: StateObserver): void {
-    forEachState(states, (flow) => {
-      observer.ended(flow.state, this.#complete(flow), this.time);
+    forEachState(states, (flow, n) => {
+      observer.ended(flow.state, this.#complete(n, flow), this.time);
       this.#mapper.ended(flow);
     });
   }
 
   /** Adds what the table knows of a state that was deleted, and takes it out. The answer is the state's creation. */
-  #complete(flow: FlowRecord): number {
+  #complete(n: number, flow: FlowRecord): number {
     const { table } = this;
     const { state } = flow;
-    const slot = table.find(state.idHigh, state.idLow, state.creatorId);
+    const slot = table.findExpected(n);
     if (slot === NO_SLOT) return flow.start;
     if (!table.isSameConnection(slot, state)) {
       this.#deleted(slot, FORCED_END);
@@ -309,9 +337,9 @@ export class StateTracker implements PfsyncHandler {
 }
 
 /** Calls `use` for each row that is readable. */
-function forEachState(states: FlowRows, use: (flow: FlowRecord) => void): void {
+function forEachState(states: FlowRows, use: (flow: FlowRecord, n: number) => void): void {
   for (let n = 0; n < states.count; n++) {
     const flow = states.flow(n);
-    if (flow.state.isReadable) use(flow);
+    if (flow.state.isReadable) use(flow, n);
   }
 }

@@ -64,12 +64,14 @@ class Recorder implements PfsyncHandler {
   delete(states: FlowRows): void {
     this.#tell('DEL', states);
   }
-  compressedUpdate(update: CompressedUpdateView): void {
-    const { sourceState: srcState, destinationState: dstState, timeout } = update;
-    this.told.push({ kind: 'UPD_C', ...keyOf(update), srcState, dstState, timeout });
+  compressedUpdate(updates: CompressedUpdateView): void {
+    for (let n = 0; n < updates.count; n++) {
+      const { sourceState: srcState, destinationState: dstState, timeout } = updates.select(n);
+      this.told.push({ kind: 'UPD_C', ...keyOf(updates), srcState, dstState, timeout });
+    }
   }
-  compressedDelete(key: StateKeyView): void {
-    this.told.push({ kind: 'DEL_C', ...keyOf(key) });
+  compressedDelete(keys: StateKeyView): void {
+    for (let n = 0; n < keys.count; n++) this.told.push({ kind: 'DEL_C', ...keyOf(keys.select(n)) });
   }
   clear({ view, interfaceNameAt, creatorId }: ClearView): void {
     this.told.push({ kind: 'CLR', ifname: nameAt(view, interfaceNameAt), creatorid: hexWord(creatorId) });

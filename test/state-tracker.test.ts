@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type FlowRecord, forEachFlow, forEachRecord } from '../protocol/flow-record.js';
+import { LACK_OF_RESOURCES } from '../protocol/flow-terms.js';
 import { PfsyncReader } from '../protocol/pfsync.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
@@ -233,6 +234,60 @@ describe('limits of the state table', () => {
       ['0000000000000002', 5],
     ]);
     expect(converter.tracker.table.size).to.equal(3);
+    expect(addsUp(converter.stats)).to.equal(true);
+  });
+
+  it('gives up the right one each time, whatever states are heard of in between', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 80 }),
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 160 }), fc.constantFrom('tell', 'delete')), {
+          maxLength: 600,
+        }),
+        (maxStates, steps) => {
+          const converter = new Converter({ maxStates });
+          // A Set knows the order in which it was added to.
+          const open = new Set<number>();
+          const expected: number[] = [];
+          for (const [i, [n, step]] of steps.entries()) {
+            converter.message(step === 'tell' ? updateOf(simState(n)) : deleteOf(simState(n)), T0 + i);
+            const isKnown = open.delete(n);
+            if (step === 'delete') continue;
+            if (!isKnown && open.size === maxStates) {
+              const [oldest] = open;
+              open.delete(oldest!);
+              expected.push(oldest!);
+            }
+            open.add(n);
+          }
+          const evicted = converter.flows.filter(({ flowEndReason }) => flowEndReason === LACK_OF_RESOURCES);
+          expect(evicted.map(({ pf }) => Number.parseInt(String(pf.stateId), 16))).to.deep.equal(expected);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('gives up states in the order of their last words when they are many', () => {
+    const converter = new Converter({ maxStates: 5000 });
+    const order = Array.from({ length: 5000 }, (_, n) => (n * 1237) % 5000);
+    for (let n = 0; n < 5000; n++) converter.message(insertOf(simState(n)), T0);
+    for (const [i, n] of order.entries()) converter.message(updateOf(simState(n)), T0 + 1 + i);
+    for (let n = 5000; n < 10_000; n++) converter.message(insertOf(simState(n)), T0 + 10_000 + n);
+    const evicted = converter.flows.map(({ pf }) => Number.parseInt(String(pf.stateId), 16));
+    expect(evicted).to.deep.equal(order);
+  });
+
+  it('a state named twice in one message is found once when it ends, and taken up once', () => {
+    const converter = new Converter();
+    const state = simState(1);
+    const record = encodeState('v6', state);
+    const key = encodeCompressedDelete('v6', state);
+    converter.message(encodeMessage('v6', [{ action: 'update', records: [record, record] }]), T0);
+    expect(converter.tracker.table.size).to.equal(1);
+    converter.message(encodeMessage('v6', [{ action: 'compressedDelete', records: [key, key] }]), T0 + 1);
+    const { ended, unknownDeletes } = converter.stats.states;
+    expect({ ended, unknownDeletes }).to.deep.equal({ ended: 1, unknownDeletes: 1 });
     expect(addsUp(converter.stats)).to.equal(true);
   });
 
