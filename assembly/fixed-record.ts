@@ -17,6 +17,7 @@ import {
 import { FORWARD, REPLY } from '../protocol/flow-terms';
 import { INBOUND } from '../protocol/pf-terms';
 import { sendMessage } from './imports';
+import { sourceEnd } from './source-end';
 import { partsFor, share, writtenParts } from './split';
 import { hasPorts } from './state-record';
 import { countClipped, headerTime, openClock, setTimes, UptimeClock } from './uptime';
@@ -56,7 +57,7 @@ export function addFixed(encoder: FixedEncoder, row: usize, count: i32): u32 {
 function addFlow(encoder: FixedEncoder, row: usize): u32 {
   const directions: i32 = load<u8>(row, DIRECTIONS);
   const isInbound = load<u8>(row, DIRECTION) === INBOUND;
-  const source: usize = isInbound ? encoder.inboundSource : encoder.outboundSource;
+  const source = sourceEnd(changetype<usize>(encoder) + offsetof<FixedEncoder>('inboundSource'), row);
   // What belongs to the translation stands one octet behind what it is of, in families and protocols.
   const side = source >> 1;
   if (load<u8>(row + side, FAMILY) !== 4) {

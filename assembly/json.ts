@@ -40,6 +40,7 @@ import {
 } from './ascii';
 import { writeInterface, writeTime } from './imports';
 import { placeOf, RECENT } from './interface';
+import { sourceEnd } from './source-end';
 import { hasPorts } from './state-record';
 
 /** In the order in which `src/format-json` lays it down. */
@@ -160,7 +161,7 @@ function writeTimes(at: usize, row: usize): usize {
 function writeTraffic(format: JsonFormat, at: usize, row: usize, isReply: bool): usize {
   const isInbound = load<u8>(row, DIRECTION) === INBOUND;
   const reply: usize = isReply ? 1 : 0;
-  const source: usize = isInbound ? format.inboundSource : format.outboundSource;
+  const source = sourceEnd(changetype<usize>(format) + offsetof<JsonFormat>('inboundSource'), row);
   const side = source >> 1;
   at = writeEnds(at, row, source ^ reply, false);
   at = writeFirst(writePiece(at, PROTOCOL_IDENTIFIER), load<u8>(row + side, PROTOCOL));

@@ -2,7 +2,6 @@
 
 import {
   COUNTERS,
-  DIRECTION,
   DIRECTIONS,
   FAMILY,
   IF_INDEX,
@@ -14,7 +13,6 @@ import {
 } from '../protocol/flow-row';
 import { FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms';
 import { UPTIMES } from '../protocol/flow-word';
-import { INBOUND } from '../protocol/pf-terms';
 import {
   BOTH,
   ESTIMATED,
@@ -30,6 +28,7 @@ import {
 } from '../protocol/record-kind';
 import { describeBoth, FlowDescription, gather, gatherEvent } from './flow-words';
 import { addTemplate, placeRecord, sendRun, useInterface } from './imports';
+import { sourceEnd } from './source-end';
 import { hasPorts } from './state-record';
 import { countClipped, setTimes, UptimeClock } from './uptime';
 
@@ -86,7 +85,7 @@ function addFlow(encoder: TemplateEncoder, row: usize): u32 {
     encoder.lastIndex = load<u32>(row, IF_INDEX);
     useInterface(row);
   }
-  const source = load<u8>(row, DIRECTION) === INBOUND ? encoder.inboundSource : encoder.outboundSource;
+  const source = sourceEnd(changetype<usize>(encoder) + offsetof<TemplateEncoder>('inboundSource'), row);
   const kind = kindOf(encoder, row, source);
   const words = encoder.words;
   const description = encoder.description;
@@ -109,7 +108,7 @@ function kindOf(encoder: TemplateEncoder, row: usize, source: usize): i32 {
   let kind = isIpv6 ? SIX : 0;
   if (encoder.isPflow !== 0) return kind;
   const provenance: i32 = load<u8>(row, COUNTERS);
-  if (!hasPorts(load<u8>(row + side, PROTOCOL))) kind |= NO_PORTS;
+  kind |= hasPorts(load<u8>(row + side, PROTOCOL)) ? 0 : NO_PORTS;
   if (provenance === TCPSEQ && encoder.tellsEstimate !== 0) kind |= ESTIMATED;
   else if (provenance === TCPSEQ || provenance === NONE) kind |= UNCOUNTED;
   else if (encoder.isBiflow !== 0) kind |= BOTH;
@@ -124,7 +123,7 @@ function withFlags(encoder: TemplateEncoder, common: i32, isReply: bool): i32 {
   if (encoder.isPflow !== 0) return common;
   const description = encoder.description;
   let kind = common;
-  if ((isReply ? description.replyFlags : description.flags) !== 0) kind |= HAS_FLAGS;
+  kind |= (isReply ? description.replyFlags : description.flags) !== 0 ? HAS_FLAGS : 0;
   if ((common & BOTH) !== 0 && description.replyFlags !== 0) kind |= HAS_REVERSE_FLAGS;
   if (!isReply && description.icmpType >= 0) kind |= (common & SIX) !== 0 ? TYPE_SIX : TYPE_FOUR;
   return kind;
