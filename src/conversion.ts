@@ -1,8 +1,10 @@
 /** Converts captures, one after the other: what `-r` does. */
+
 import { accessSync, constants } from 'node:fs';
 import { CaptureOpenError, isRegularFile, readCapture } from './capture-file.js';
 import type { Log } from './log.js';
 import { printable } from './log.js';
+import { monotonic } from './monotonic.js';
 import type { Options } from './option-table.js';
 import type { Pipeline } from './pipeline.js';
 import { ProgressBar, wantsProgress } from './progress.js';
@@ -73,7 +75,7 @@ function progressBar(options: Options, pipeline: Pipeline) {
   const bar = new ProgressBar({
     write: (text) => stderr.write(text),
     columns: () => stderr.columns ?? 80,
-    now: () => performance.now(),
+    now: monotonic,
   });
   return {
     update: ({ octets, total }: { octets: number; total: number | undefined }) =>

@@ -2,8 +2,10 @@
  * Many datagrams in one system call, through koffi: sendmmsg(2), and UDP_SEGMENT (udp(7), Linux 4.18), which lets the
  * kernel cut datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give.
  */
+
 import { createRequire } from 'node:module';
 import { copyIntoCore, core, octetsAt, takeMemory } from '../protocol/core.js';
+import { monotonic } from './monotonic.js';
 import { pause } from './pause.js';
 
 /** Those whose structures and constants are as written below: 64 bits, little-endian. */
@@ -154,8 +156,8 @@ export class DatagramBatch {
    */
   awaitAside(): number {
     const last = (this.#aside - 1) * MMSGHDR + MSG_SENT;
-    const deadline = performance.now() + 1000 * Number(LONGEST_SEND) * this.#aside;
-    while (this.#messages.getInt32(last, true) === 0 && performance.now() < deadline) pause(1);
+    const deadline = monotonic() + 1000 * Number(LONGEST_SEND) * this.#aside;
+    while (this.#messages.getInt32(last, true) === 0 && monotonic() < deadline) pause(1);
     let taken = 0;
     while (taken < this.#aside && this.#messages.getInt32(taken * MMSGHDR + MSG_SENT, true) > 0) taken++;
     return this.#datagramsIn(taken);

@@ -1,8 +1,10 @@
 /** The live sources: interfaces, datagrams and pfctl, opened together and ended together. What `-i` and `--listen` do. */
+
 import { lookup } from 'node:dns/promises';
 import { Listener } from './listener.js';
 import { LiveCapture } from './live-capture.js';
 import type { Log } from './log.js';
+import { monotonic } from './monotonic.js';
 import type { Options } from './option-table.js';
 import { PFCTL, PfctlPoller } from './pfctl.js';
 import type { Pipeline } from './pipeline.js';
@@ -24,7 +26,7 @@ export class LiveSources {
   constructor(options: Options, pipeline: Pipeline, log: Log, rights: 'kept' | 'dropped') {
     const { interfaces, captureFilter, listen, allow, hold } = options;
     const consumer = hold === 0 ? flushing(pipeline) : pipeline;
-    const clock = () => performance.now();
+    const clock = monotonic;
     const spawn = rights === 'dropped' ? new PrivilegedShells().spawn : undefined;
     this.#pipeline = pipeline;
     this.#hold = hold;

@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 /** pfflowd: what a pf firewall says over pfsync(4), as NetFlow and IPFIX. */
+import { join } from 'node:path';
+import { compile, evaluate } from './code-cache.js';
 
 // Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
 process.on('SIGUSR1', () => {});
 
-import('./program.js').then(({ run }) => run(process.argv.slice(2))).then((status) => process.exit(status));
+const file = join(import.meta.dirname, 'program.js');
+const { run } = evaluate(compile(file), file) as typeof import('./program.js');
+run(process.argv.slice(2)).then((status) => process.exit(status));

@@ -2,8 +2,10 @@
  * The log of a program in the background: lines go to syslog through logger(1). It never blocks: when logger is slow or
  * gone, lines wait up to a bound, and the rest is counted.
  */
+
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { Writable } from 'node:stream';
+import { monotonic } from './monotonic.js';
 
 const LOGGER = ['logger', '-t', 'pfflowd', '-p', 'daemon.notice'] as const;
 
@@ -56,7 +58,7 @@ export class ServiceLog extends Writable {
 
   constructor(options: ServiceLogOptions = {}) {
     super({ decodeStrings: true });
-    const { command = loggerCommand().command, account, clock = () => performance.now() } = options;
+    const { command = loggerCommand().command, account, clock = monotonic } = options;
     this.#command = command;
     this.#account = account;
     this.#clock = clock;

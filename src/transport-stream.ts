@@ -7,11 +7,13 @@
  * arrived, and a flow must not be told twice. What the kernel has taken and the collector not read by then is gone too,
  * but IPFIX has no acknowledgement: that part cannot be known, and counts as sent.
  */
+
 import type { Duplex } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { messageLength, SessionSequence, TemplateStore } from '../protocol/ipfix-session.js';
 import { type Log, printable } from './log.js';
 import { type Block, MessageQueue } from './message-queue.js';
+import { monotonic } from './monotonic.js';
 import type { Pace } from './pace.js';
 import { Delivered, type Transport } from './transport.js';
 
@@ -235,7 +237,7 @@ export class StreamTransport implements Transport {
     const { patience } = this.#policy;
     if (this.#pauses > 0) log.info(`${name}: connected`);
     this.#isEstablished = true;
-    this.#since = performance.now();
+    this.#since = monotonic();
     this.#sequence.restart();
     if (patience < Number.POSITIVE_INFINITY) {
       this.#patienceTimer = setInterval(() => this.#checkProgress(), patience / 4);
@@ -256,7 +258,7 @@ export class StreamTransport implements Transport {
 
   #mayWrite(): boolean {
     const { pace } = this.#options;
-    if (pace === undefined || pace.allows(performance.now())) return true;
+    if (pace === undefined || pace.allows(monotonic())) return true;
     this.#paceTimer ??= setTimeout(() => {
       this.#paceTimer = undefined;
       this.#pump();
@@ -267,7 +269,7 @@ export class StreamTransport implements Transport {
   #write(block: Block): void {
     const socket = this.#socket!;
     this.#writing = block;
-    this.#progress = performance.now();
+    this.#progress = monotonic();
     socket.cork();
     let announced = 0;
     for (let at = 0; at < block.length; at += messageLength(block.view, at)) {
@@ -301,7 +303,7 @@ export class StreamTransport implements Transport {
     this.#isEstablished = false;
     if (this.#isOver) return;
     this.#loseWriting();
-    if (performance.now() - this.#since >= this.#policy.steadyAfter) this.#pauses = 0;
+    if (monotonic() - this.#since >= this.#policy.steadyAfter) this.#pauses = 0;
     if (!this.#isLeaving) {
       this.#failed(cause);
       return;
@@ -335,7 +337,7 @@ export class StreamTransport implements Transport {
 
   #checkProgress(): void {
     const { patience } = this.#policy;
-    if (this.#writing === undefined || performance.now() - this.#progress < patience) return;
+    if (this.#writing === undefined || monotonic() - this.#progress < patience) return;
     this.errors++;
     this.#giveUp(`takes nothing for ${patience / 1000} s`);
   }

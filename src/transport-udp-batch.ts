@@ -2,8 +2,10 @@
  * UDP to one address as fast as Linux takes it, for large captures and live: datagrams leave in batches, one system call for
  * many. Where that cannot be done, `transport-udp` serves.
  */
+
 import { getSystemErrorMap } from 'node:util';
 import { type DatagramBatch, openBatch } from './datagram-batch.js';
+import { monotonic } from './monotonic.js';
 import { UNPACED } from './pace.js';
 import { pause } from './pause.js';
 import { Delivered, type Transport, takeBack } from './transport.js';
@@ -92,7 +94,7 @@ class UdpBatchTransport implements Transport {
   }
 
   get isDown(): boolean {
-    return this.#refusals.areMany(performance.now());
+    return this.#refusals.areMany(monotonic());
   }
 
   send(octets: Uint8Array, length: number, records: number): void {
@@ -186,7 +188,7 @@ class UdpBatchTransport implements Transport {
     while (this.#waiting > 0) {
       const most = Math.min(this.#waiting, BATCH, this.#count - this.#first);
       let allowed = 0;
-      while (allowed < most && pace.allows(performance.now())) {
+      while (allowed < most && pace.allows(monotonic())) {
         pace.spent(this.#records[this.#first + allowed]!);
         allowed++;
       }
@@ -233,6 +235,6 @@ class UdpBatchTransport implements Transport {
     this.errors++;
     log.limited(`send ${name}`, `${name}: send ${code}`);
     this.onTrouble();
-    if (error === ECONNREFUSED) this.#refusals.count(performance.now());
+    if (error === ECONNREFUSED) this.#refusals.count(monotonic());
   }
 }

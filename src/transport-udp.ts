@@ -1,7 +1,10 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
+
 import { createSocket, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
+import { allocate, copyIntoCore, octetsAt } from '../protocol/core.js';
 import type { Log } from './log.js';
+import { monotonic } from './monotonic.js';
 import type { Endpoint } from './option-values.js';
 import type { Pace } from './pace.js';
 import { Delivered, StartError, type Transport, takeBack } from './transport.js';
@@ -12,6 +15,9 @@ export const LARGEST = { 4: 1472, 6: 1452 } as const;
 /** Datagrams that wait or are on their way when the reader is asked to pause, and when it may go on. */
 const MANY_WAITING = 256;
 const FEW_WAITING = 64;
+
+/** Datagrams whose memory is asked for at once. */
+const DATAGRAMS = 64;
 
 export const SEND_BUFFER = 4 << 20;
 
@@ -49,23 +55,23 @@ async function resolveName(host: string, family: number) {
   return lookup(host, { family });
 }
 
-/** A datagram's memory, used again and again. */
+/** A datagram in the core's memory, used again and again. */
 class Datagram {
-  readonly whole: Uint8Array;
-  /** As many of them as are sent. */
+  readonly #at: number;
+  readonly #release: (datagram: Datagram, error: Error | null) => void;
+  /** As many octets as are sent. */
   octets: Uint8Array;
   records = 0;
-  readonly #release: (datagram: Datagram, error: Error | null) => void;
 
-  constructor(length: number, release: (datagram: Datagram, error: Error | null) => void) {
-    this.whole = new Uint8Array(length);
-    this.octets = this.whole;
+  constructor(at: number, release: (datagram: Datagram, error: Error | null) => void) {
+    this.#at = at;
     this.#release = release;
+    this.octets = octetsAt(at, 0);
   }
 
   fill(octets: Uint8Array, length: number): void {
-    this.whole.set(octets);
-    if (this.octets.length !== length) this.octets = this.whole.subarray(0, length);
+    copyIntoCore(this.#at, octets, length);
+    if (this.octets.length !== length) this.octets = octetsAt(this.#at, length);
   }
 
   /** Bound once: a callback for each send would be garbage for each send. */
@@ -122,7 +128,11 @@ export class UdpTransport implements Transport {
     this.#options = options;
     this.#family = family;
     this.longest = options.maxMessage ?? LARGEST[family];
-    this.#socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+    // Its addresses are known already: the system's resolver need not be loaded.
+    this.#socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      lookup: (address, _options, found) => found(null, address, family),
+    });
   }
 
   /** An address that cannot be reached is no reason not to start: what is sent there is counted as lost. */
@@ -151,7 +161,7 @@ export class UdpTransport implements Transport {
 
   get isDown(): boolean {
     if (!this.#isConnected) return true;
-    return this.#refusals.areMany(performance.now());
+    return this.#refusals.areMany(monotonic());
   }
 
   get #waiting(): number {
@@ -159,7 +169,8 @@ export class UdpTransport implements Transport {
   }
 
   send(octets: Uint8Array, length: number, records: number): void {
-    const datagram = this.#free.pop() ?? this.#newDatagram();
+    if (this.#free.length === 0) this.#addDatagrams();
+    const datagram = this.#free.pop()!;
     datagram.fill(octets, length);
     datagram.records = records;
     this.#queue.push(datagram);
@@ -191,7 +202,7 @@ export class UdpTransport implements Transport {
   async #connect(address: string): Promise<void> {
     const { endpoint, name, log } = this.#options;
     const socket = this.#socket;
-    this.#lookedUp = performance.now();
+    this.#lookedUp = monotonic();
     this.#isConnecting = true;
     try {
       if (this.#isConnected) socket.disconnect();
@@ -210,7 +221,7 @@ export class UdpTransport implements Transport {
   async #lookUpAgain(): Promise<void> {
     const { endpoint, name, log, resolve = resolveName } = this.#options;
     if (this.#isConnecting) return;
-    this.#lookedUp = performance.now();
+    this.#lookedUp = monotonic();
     try {
       const { address } = await resolve(endpoint.host, this.#family);
       if (this.#isConnected && address === this.#address) return;
@@ -228,7 +239,7 @@ export class UdpTransport implements Transport {
     if (this.#isConnecting) return;
     const { pace } = this.#options;
     while (this.#head < this.#queue.length) {
-      if (!pace.allows(performance.now())) {
+      if (!pace.allows(monotonic())) {
         this.#timer = setTimeout(() => this.#pump(), 1);
         return;
       }
@@ -246,11 +257,15 @@ export class UdpTransport implements Transport {
     else process.nextTick(datagram.done, new Error('not connected'));
   }
 
-  #newDatagram(): Datagram {
-    return new Datagram(this.longest, (datagram, error) => this.#release(datagram, error));
+  #addDatagrams(): void {
+    const length = (this.longest + 15) & ~15;
+    const first = allocate(DATAGRAMS * length, this);
+    for (let n = DATAGRAMS - 1; n >= 0; n--) {
+      this.#free.push(new Datagram(first + n * length, this.#release));
+    }
   }
 
-  #release(datagram: Datagram, error: Error | null): void {
+  readonly #release = (datagram: Datagram, error: Error | null): void => {
     this.#inFlight--;
     const { records } = datagram;
     const octets = datagram.octets.length;
@@ -268,7 +283,7 @@ export class UdpTransport implements Transport {
       this.#waiters = [];
       for (const wake of waiters) wake();
     }
-  }
+  };
 
   /** A refusal that comes while nothing is being sent is of the datagram that was sent last. */
   #refusedLater(error: NodeJS.ErrnoException): void {
@@ -282,7 +297,7 @@ export class UdpTransport implements Transport {
     this.errors++;
     log.limited(`send ${name}`, `${name}: ${error.message}`);
     this.onTrouble();
-    const now = performance.now();
+    const now = monotonic();
     if (error.code === 'ECONNREFUSED') this.#refusals.count(now);
     if (this.#lookUps !== undefined && now - this.#lookedUp > lookUpAfterError) void this.#lookUpAgain();
   }
