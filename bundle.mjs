@@ -3,45 +3,49 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { cacheOf, compile, evaluate } from './build/src/code-cache.js';
 
 const ROOT = import.meta.dirname;
 const DIST = join(ROOT, 'dist');
-const PROGRAM = join(DIST, 'program.js');
 const CAPTURE = join(ROOT, 'captures/v3_eth_full.pcap');
 
-function bundle(entry, outfile) {
-  buildSync({
-    entryPoints: [join(ROOT, 'build/src', entry)],
-    outfile,
+/** Bundles `build/src/NAME.js`; the answer is the path of the file. */
+function bundle(name, entryNames, define = {}) {
+  const { metafile } = buildSync({
+    entryPoints: [join(ROOT, 'build/src', `${name}.js`)],
+    outdir: DIST,
+    entryNames,
+    metafile: true,
+    absWorkingDir: ROOT,
     bundle: true,
     platform: 'node',
     format: 'cjs',
     target: 'node20',
-    define: { 'import.meta.url': '__filename', 'import.meta.dirname': '__dirname' },
+    define: { 'import.meta.url': '__filename', 'import.meta.dirname': '__dirname', ...define },
     external: ['winston', 'koffi'],
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',
   });
+  return join(ROOT, Object.keys(metafile.outputs)[0]);
 }
 
 /** V8 keeps the functions that have run: the usual runs have them compiled. */
-async function keepCode() {
+async function keepCode(program) {
   const collector = createSocket('udp4');
   collector.bind(0, '127.0.0.1');
   await once(collector, 'listening');
-  const script = compile(PROGRAM);
-  const { run } = evaluate(script, PROGRAM);
+  const script = compile(program);
+  const { run } = evaluate(script, program);
   const collectorAt = `127.0.0.1:${collector.address().port}`;
   await convert(run, ['-v', '5', '-n', collectorAt]);
   await convert(run, ['-v', 'ipfix', '-n', collectorAt]);
   await convert(run, ['--format', 'json', '-o', devNull]);
   collector.close();
-  writeFileSync(cacheOf(PROGRAM), script.createCachedData());
+  writeFileSync(cacheOf(program), script.createCachedData());
 }
 
 async function convert(run, options) {
@@ -50,9 +54,10 @@ async function convert(run, options) {
 }
 
 rmSync(DIST, { recursive: true, force: true });
-bundle('program.js', PROGRAM);
-bundle('main.js', join(DIST, 'pfflowd.js'));
+// V8 knows a source by its length alone: the name has to tell whether code belongs to it.
+const program = bundle('program', '[name]-[hash]');
+bundle('main', 'pfflowd', { PROGRAM: JSON.stringify(basename(program)) });
 writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
-await keepCode();
+await keepCode(program);
 // What the runs have listened to would keep this one waiting.
 process.exit();

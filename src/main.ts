@@ -3,9 +3,12 @@
 import { join } from 'node:path';
 import { compile, evaluate } from './code-cache.js';
 
+/** The name of the program's file: the build puts it in place. */
+declare const PROGRAM: string;
+
 // Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
 process.on('SIGUSR1', () => {});
 
-const file = join(import.meta.dirname, 'program.js');
+const file = join(import.meta.dirname, PROGRAM);
 const { run } = evaluate(compile(file), file) as typeof import('./program.js');
 run(process.argv.slice(2)).then((status) => process.exit(status));

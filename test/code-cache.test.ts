@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -15,7 +15,7 @@ describe('the code that the build keeps', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pfflowd-code-'));
     cpSync(DIST, folder, { recursive: true });
-    file = join(folder, 'program.js');
+    file = join(folder, readdirSync(folder).find((name) => /^program-.*\.js$/.test(name))!);
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
