@@ -57,6 +57,7 @@ rmSync(DIST, { recursive: true, force: true });
 // V8 knows a source by its length alone: the name has to tell whether code belongs to it.
 const program = bundle('program', '[name]-[hash]');
 bundle('main', 'pfflowd', { PROGRAM: JSON.stringify(basename(program)) });
+bundle('datagram-sender', '[name]');
 writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
 await keepCode(program);
 // What the runs have listened to would keep this one waiting.

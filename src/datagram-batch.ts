@@ -56,16 +56,44 @@ export interface BatchAddress {
   readonly sendBuffer: number;
 }
 
+/** Room for datagrams, and the socket that sends any run of them. */
+export interface DatagramBatch {
+  readonly count: number;
+  /** Datagrams of one length are sent as one message where they follow each other. */
+  readonly cutsRuns: boolean;
+  /** Copies a datagram into its place: the first `length` of `octets`, which are no more than there is room for. */
+  fill(slot: number, octets: Uint8Array, length: number): void;
+  lengthOf(slot: number): number;
+  /**
+   * Sends the `count` datagrams from `first` on; the answer is how many of them the system took. When that is 0, `error`
+   * tells why. As with send(2), the error concerns the first datagram alone.
+   */
+  send(first: number, count: number): number;
+  /** An errno of the system. */
+  readonly error: number;
+  /**
+   * The same on a thread beside the program. `done` is called with how many datagrams the system took; until then nothing
+   * else may be sent, and the datagrams must be left alone. Where it took less than all, `send` finds out why.
+   */
+  sendAside(first: number, count: number, done: (datagrams: number) => void): void;
+  /** Waits for the end of `sendAside` where the event loop cannot turn, and answers what `done` will be called with. */
+  awaitAside(): number;
+  /** What has come back since the last call, as an errno; 0 is nothing. */
+  pendingError(): number;
+  close(): void;
+}
+
 /** Undefined where this cannot be done: no koffi, another system, an address that the kernel does not take. */
 export function openBatch(to: BatchAddress, count: number, size: number): DatagramBatch | undefined {
   if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined;
   const system = loadSystem();
   const socket = system && openSocket(system, to);
-  return socket === undefined ? undefined : new DatagramBatch(system!, socket, count, size);
+  return socket === undefined ? undefined : new KernelBatch(system!, socket, count, size);
 }
 
-/** Room for `count` datagrams of up to `size` octets, and the socket that sends any run of them. */
-export class DatagramBatch {
+/** For `count` datagrams of up to `size` octets. */
+class KernelBatch implements DatagramBatch {
+  readonly cutsRuns = true;
   readonly count: number;
   /** Address of the first datagram, in the core's memory: what is encoded there is copied fastest. */
   readonly #room: number;
@@ -111,7 +139,6 @@ export class DatagramBatch {
     }
   }
 
-  /** Copies a datagram into its place: the first `length` of `octets`, which are no more than there is room for. */
   fill(slot: number, octets: Uint8Array, length: number): void {
     copyIntoCore(this.#room + slot * this.#distance, octets, length);
     this.#lengths[slot] = length;
@@ -122,10 +149,6 @@ export class DatagramBatch {
     return this.#lengths[slot]!;
   }
 
-  /**
-   * Sends the `count` datagrams from `first` on; the answer is how many of them the kernel took. When that is 0, `error`
-   * tells why. As with send(2), the error concerns the first datagram alone.
-   */
   send(first: number, count: number): number {
     const messages = this.#writeMessages(first, count);
     const taken = this.#system.sendMessages(this.#socket, this.#messageOctets, messages, 0);
@@ -133,10 +156,6 @@ export class DatagramBatch {
     return this.#datagramsIn(taken);
   }
 
-  /**
-   * The same on a thread beside the program. `done` is called with how many datagrams the kernel took; until then nothing
-   * else may be sent, and the datagrams must be left alone. Where it took less than all, `send` finds out why.
-   */
   sendAside(first: number, count: number, done: (datagrams: number) => void): void {
     const messages = this.#writeMessages(first, count);
     for (let message = 0; message < messages; message++) {
@@ -150,8 +169,7 @@ export class DatagramBatch {
   }
 
   /**
-   * Waits for the end of `sendAside` where the event loop cannot turn, and answers what `done` will be called with. The
-   * kernel notes each message that it took. Where it refuses one, the others stay without a note: then this waits for as
+   * The kernel notes each message that it took. Where it refuses one, the others stay without a note: then this waits for as
    * long as sending may last.
    */
   awaitAside(): number {
@@ -163,12 +181,10 @@ export class DatagramBatch {
     return this.#datagramsIn(taken);
   }
 
-  /** An errno of the system. */
   get error(): number {
     return this.#system.error();
   }
 
-  /** What has come back since the last call, as an errno; 0 is nothing. */
   pendingError(): number {
     const error = new Int32Array(1);
     this.#system.getOption(this.#socket, SOL_SOCKET, SO_ERROR, error, Int32Array.of(4));

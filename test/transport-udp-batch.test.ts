@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -9,43 +10,14 @@ import { openBatch } from '../src/datagram-batch.js';
 import { Log } from '../src/log.js';
 import { paceOf, UNPACED } from '../src/pace.js';
 import type { Transport } from '../src/transport.js';
-import { openUdp, type UdpOptions } from '../src/transport-udp.js';
+import { openUdp, type UdpOptions, UdpTransport } from '../src/transport-udp.js';
 import { openUdpBatch } from '../src/transport-udp-batch.js';
 
 const canBatch = process.platform === 'linux' && process.arch === 'x64' && hasKoffi();
 const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs koffi on Linux)';
 
 (canBatch ? describe : describe.skip)(title, () => {
-  const hosts = [
-    { family: 4, host: '127.0.0.1' },
-    { family: 6, host: '::1' },
-  ] as const;
-  for (const { family, host } of hosts) {
-    it(`sends over IPv${family}, from a source address, what single datagrams would carry`, async () => {
-      const collector = await listen(family, host);
-      const lengths = [
-        1,
-        1452,
-        1452,
-        1452,
-        900,
-        1452,
-        1452,
-        1451,
-        1452,
-        7,
-        7,
-        7,
-        8,
-        ...Array(150).fill(1000),
-      ];
-      const wanted = await receive(collector, lengths, openUdp({ ...optionsFor(collector), source: host }));
-      const got = await receive(collector, lengths, openUdpBatch({ ...optionsFor(collector), source: host }));
-      collector.close();
-      expect(wanted.map(({ length }) => length)).to.deep.equal(lengths);
-      expect(got).to.deep.equal(wanted);
-    });
-  }
+  itSendsBatches(openUdpBatch, 8000);
 
   it('cuts messages where the kernel can: a run of equal datagrams is one message', async () => {
     const collector = await listen(4, '127.0.0.1');
@@ -75,12 +47,86 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     collector.close();
   });
 
+  it('keeps to the pace, also when the ring is full', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const transport = await openUdpBatch({ ...optionsFor(collector), pace: paceOf(30_000) });
+    const began = performance.now();
+    for (let i = 0; i < 1500; i++) fill(transport, i, 100);
+    await transport.close();
+    collector.close();
+    // 4500 records at 30,000 a second, less the burst of 10 milliseconds.
+    expect(performance.now() - began).to.be.above(130);
+    expect(transport.sent.messages).to.equal(1500);
+  });
+});
+
+describe('UDP on a thread beside', () => {
+  const open = (options: UdpOptions) => openUdpBatch({ ...options, mayWait: true }, () => undefined);
+
+  itSendsBatches(open, 8300);
+
+  it('is for conversions that nothing holds back', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const openWithout = async (options: Partial<UdpOptions>) => {
+      const transport = await openUdpBatch({ ...optionsFor(collector), ...options }, () => undefined);
+      await transport.close();
+      return transport instanceof UdpTransport;
+    };
+    expect(await openWithout({ mayWait: true })).to.equal(availableParallelism() < 2);
+    expect(await openWithout({ mayWait: true, pace: paceOf(1000) })).to.equal(true);
+    expect(await openWithout({})).to.equal(true);
+    collector.close();
+  });
+
+  it('cuts no messages, and so has no liking for those of one length', async () => {
+    const collector = await listen(4, '127.0.0.1');
+    const transport = await open(optionsFor(collector));
+    expect(transport.likesRuns ?? false).to.equal(false);
+    await transport.close();
+    collector.close();
+  });
+});
+
+/** What batches promise, whoever sends them. After `many` datagrams, which are more than the ring holds, it is nearly full. */
+function itSendsBatches(open: (options: UdpOptions) => Promise<Transport>, many: number): void {
+  const hosts = [
+    { family: 4, host: '127.0.0.1' },
+    { family: 6, host: '::1' },
+  ] as const;
+
+  for (const { family, host } of hosts) {
+    it(`sends over IPv${family}, from a source address, what single datagrams would carry`, async () => {
+      const collector = await listen(family, host);
+      const lengths = [
+        1,
+        1452,
+        1452,
+        1452,
+        900,
+        1452,
+        1452,
+        1451,
+        1452,
+        7,
+        7,
+        7,
+        8,
+        ...Array(150).fill(1000),
+      ];
+      const wanted = await receive(collector, lengths, openUdp({ ...optionsFor(collector), source: host }));
+      const got = await receive(collector, lengths, open({ ...optionsFor(collector), source: host }));
+      collector.close();
+      expect(wanted.map(({ length }) => length)).to.deep.equal(lengths);
+      expect(got).to.deep.equal(wanted);
+    });
+  }
+
   it('accounts for each datagram and record once when the collector refuses', async () => {
     const collector = await listen(4, '127.0.0.1');
     const options = optionsFor(collector);
     collector.close();
     await once(collector, 'close');
-    const transport = await openUdpBatch(options);
+    const transport = await open(options);
     for (let i = 0; i < 200; i++) fill(transport, i, 100);
     await transport.close();
     const { sent, lost, errors } = transport;
@@ -93,13 +139,13 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
   it('sends in order what is more than the ring holds, before the event loop has turned', async () => {
     const collector = await listen(4, '127.0.0.1');
     const received = collect(collector);
-    const transport = await openUdpBatch(optionsFor(collector));
-    for (let i = 0; i < 8000; i++) fill(transport, i >> 5, 100);
+    const transport = await open(optionsFor(collector));
+    for (let i = 0; i < many; i++) fill(transport, i >> 6, 100);
     expect(transport.isCongested).to.equal(true);
     await transport.close();
     await setTimeout(20);
     collector.close();
-    expect(transport.sent).to.deep.include({ messages: 8000, records: 24_000, octets: 800_000 });
+    expect(transport.sent).to.deep.include({ messages: many, records: 3 * many, octets: 100 * many });
     expect(transport.lost.messages).to.equal(0);
     // The collector had no chance to read in between: it may have missed the later ones.
     const order = received.map((octets) => octets[0]!);
@@ -115,7 +161,7 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
         collector.close();
         await once(collector, 'close');
       }
-      const transport = await openUdpBatch(options);
+      const transport = await open(options);
       for (let i = 0; i < 5000; i++) {
         fill(transport, i, 100);
         if (transport.isCongested) await transport.drained();
@@ -138,7 +184,7 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     // Without SO_BROADCAST the system refuses to connect to it.
     const endpoint = { ...options.endpoint, host: '255.255.255.255' };
     const resolve = async () => ({ address: '127.0.0.1', family: 4 });
-    const transport = await openUdpBatch({
+    const transport = await open({
       ...options,
       endpoint,
       resolve,
@@ -158,7 +204,7 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
   it('counts what is longer than the protocol allows as lost, and sends the rest', async () => {
     const collector = await listen(4, '127.0.0.1');
     const received = collect(collector);
-    const transport = await openUdpBatch({ ...optionsFor(collector), maxMessage: 65_535 });
+    const transport = await open({ ...optionsFor(collector), maxMessage: 65_535 });
     fill(transport, 1, 100);
     fill(transport, 2, 65_535);
     fill(transport, 3, 100);
@@ -170,21 +216,9 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     expect(received.map((octets) => octets[0])).to.deep.equal([1, 3]);
   });
 
-  it('keeps to the pace, also when the ring is full', async () => {
-    const collector = await listen(4, '127.0.0.1');
-    const transport = await openUdpBatch({ ...optionsFor(collector), pace: paceOf(30_000) });
-    const began = performance.now();
-    for (let i = 0; i < 1500; i++) fill(transport, i, 100);
-    await transport.close();
-    collector.close();
-    // 4500 records at 30,000 a second, less the burst of 10 milliseconds.
-    expect(performance.now() - began).to.be.above(130);
-    expect(transport.sent.messages).to.equal(1500);
-  });
-
   it('sends what does not fill a batch without being asked', async () => {
     const collector = await listen(4, '127.0.0.1');
-    const transport = await openUdpBatch(optionsFor(collector));
+    const transport = await open(optionsFor(collector));
     const arrival = once(collector, 'message');
     fill(transport, 9, 50);
     const [octets] = await arrival;
@@ -192,7 +226,7 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
     await transport.close();
     collector.close();
   });
-});
+}
 
 function hasKoffi(): boolean {
   try {

@@ -1,0 +1,135 @@
+/**
+ * Datagrams in batches where there is no koffi: node:dgram sends them on a thread beside, which the program asks for a run and
+ * goes on. The other end is `datagram-sender`.
+ */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { copyIntoCore, core, memory, takeMemory } from '../protocol/core.js';
+import type { BatchAddress, DatagramBatch } from './datagram-batch.js';
+import { ANSWERED, CAME_BACK, OUTCOME, type Run, type ThreadRoom } from './datagram-outcome.js';
+import { leaveMemoryToThread } from './v8-flags.js';
+
+/** Megabytes: what the thread makes of garbage lives no longer than a run. */
+const YOUNG_GENERATION = 1;
+
+/** Undefined where it cannot be done, or a second thread is of no use. */
+export async function openThread(
+  to: BatchAddress,
+  count: number,
+  size: number,
+): Promise<DatagramBatch | undefined> {
+  if (availableParallelism() < 2) return undefined;
+  leaveMemoryToThread();
+  const distance = (size + 3) & ~3;
+  const first = takeMemory(count * distance);
+  const room: ThreadRoom = {
+    ...to,
+    memory: memory.buffer as SharedArrayBuffer,
+    first,
+    distance,
+    lengths: sharedWords(count),
+    errors: sharedWords(count),
+    outcome: sharedWords(OUTCOME),
+  };
+  const thread = new Worker(join(import.meta.dirname, 'datagram-sender.js'), {
+    workerData: room,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION },
+  });
+  const isOpen = await new Promise<boolean>((resolve) => {
+    thread.once('message', resolve);
+    thread.once('error', () => resolve(false));
+  });
+  if (isOpen) return new ThreadBatch(thread, room);
+  await thread.terminate();
+  core.release(first);
+  return undefined;
+}
+
+class ThreadBatch implements DatagramBatch {
+  readonly cutsRuns = false;
+  readonly count: number;
+  error = 0;
+  readonly #thread: Worker;
+  readonly #room: ThreadRoom;
+  /** Runs asked for so far. */
+  #asked = 0;
+  /** Of the last run: the datagrams of which nobody has asked yet what became of them. */
+  #next = 0;
+  #end = 0;
+  #done = (): void => {};
+
+  constructor(thread: Worker, room: ThreadRoom) {
+    this.#thread = thread;
+    this.#room = room;
+    this.count = room.lengths.length;
+    thread.on('message', (answered: number) => {
+      // An answer that was waited for is known already when its message comes.
+      if (answered === this.#asked) this.#done();
+    });
+  }
+
+  fill(slot: number, octets: Uint8Array, length: number): void {
+    copyIntoCore(this.#room.first + slot * this.#room.distance, octets, length);
+    this.#room.lengths[slot] = length;
+  }
+
+  lengthOf(slot: number): number {
+    return this.#room.lengths[slot]!;
+  }
+
+  send(first: number, count: number): number {
+    const isKnown = this.#next < this.#end && first === this.#next;
+    if (!isKnown) {
+      this.#ask({ first, count }, () => {});
+      this.#wait();
+    }
+    const taken = this.#taken();
+    if (taken === 0) this.error = this.#room.errors[this.#next++]!;
+    return taken;
+  }
+
+  sendAside(first: number, count: number, done: (datagrams: number) => void): void {
+    this.#ask({ first, count }, () => done(this.#taken()));
+  }
+
+  awaitAside(): number {
+    this.#wait();
+    return this.#taken();
+  }
+
+  pendingError(): number {
+    this.#ask({ first: 0, count: 0 }, () => {});
+    this.#wait();
+    return this.#room.outcome[CAME_BACK]!;
+  }
+
+  close(): void {
+    const { first } = this.#room;
+    void this.#thread.terminate().then(() => core.release(first));
+  }
+
+  #ask(run: Run, done: () => void): void {
+    this.#asked++;
+    this.#next = run.first;
+    this.#end = run.first + run.count;
+    this.#done = done;
+    this.#thread.postMessage(run);
+  }
+
+  #wait(): void {
+    Atomics.wait(this.#room.outcome, ANSWERED, this.#asked - 1);
+  }
+
+  /** Datagrams that left before the next one that was refused; they need not be asked for again. */
+  #taken(): number {
+    const { errors } = this.#room;
+    const first = this.#next;
+    while (this.#next < this.#end && errors[this.#next] === 0) this.#next++;
+    return this.#next - first;
+  }
+}
+
+function sharedWords(count: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4 * count));
+}
