@@ -40,6 +40,8 @@ export async function openThread(
     thread.once('message', resolve);
     thread.once('error', () => resolve(false));
   });
+  // From now on an error of the thread is one of the program.
+  thread.removeAllListeners('error');
   if (isOpen) return new ThreadBatch(thread, room);
   await thread.terminate();
   core.release(first);

@@ -7,7 +7,6 @@
  * arrived, and a flow must not be told twice. What the kernel has taken and the collector not read by then is gone too,
  * but IPFIX has no acknowledgement: that part cannot be known, and counts as sent.
  */
-
 import type { Duplex } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { messageLength, SessionSequence, TemplateStore } from '../protocol/ipfix-session.js';

@@ -2,7 +2,6 @@
  * UDP to one address as fast as the system takes it, for large captures and live: datagrams leave in batches, on Linux with
  * one system call for many, else on a thread beside where that helps. Where neither can be done, `transport-udp` serves.
  */
-
 import { getSystemErrorMap } from 'node:util';
 import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
 import { monotonic } from './monotonic.js';

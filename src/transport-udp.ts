@@ -1,8 +1,6 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
-
 import { createSocket, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
-import { allocate, copyIntoCore, octetsAt } from '../protocol/core.js';
 import type { Log } from './log.js';
 import { monotonic } from './monotonic.js';
 import type { Endpoint } from './option-values.js';
@@ -55,23 +53,23 @@ async function resolveName(host: string, family: number) {
   return lookup(host, { family });
 }
 
-/** A datagram in the core's memory, used again and again. */
+/** A datagram's memory, used again and again. */
 class Datagram {
-  readonly #at: number;
+  readonly #whole: Uint8Array;
   readonly #release: (datagram: Datagram, error: Error | null) => void;
   /** As many octets as are sent. */
   octets: Uint8Array;
   records = 0;
 
-  constructor(at: number, release: (datagram: Datagram, error: Error | null) => void) {
-    this.#at = at;
+  constructor(whole: Uint8Array, release: (datagram: Datagram, error: Error | null) => void) {
+    this.#whole = whole;
     this.#release = release;
-    this.octets = octetsAt(at, 0);
+    this.octets = whole;
   }
 
   fill(octets: Uint8Array, length: number): void {
-    copyIntoCore(this.#at, octets, length);
-    if (this.octets.length !== length) this.octets = octetsAt(this.#at, length);
+    this.#whole.set(octets);
+    if (this.octets.length !== length) this.octets = this.#whole.subarray(0, length);
   }
 
   /** Bound once: a callback for each send would be garbage for each send. */
@@ -258,10 +256,10 @@ export class UdpTransport implements Transport {
   }
 
   #addDatagrams(): void {
-    const length = (this.longest + 15) & ~15;
-    const first = allocate(DATAGRAMS * length, this);
-    for (let n = DATAGRAMS - 1; n >= 0; n--) {
-      this.#free.push(new Datagram(first + n * length, this.#release));
+    const { longest } = this;
+    const memory = new Uint8Array(DATAGRAMS * longest);
+    for (let end = memory.length; end > 0; end -= longest) {
+      this.#free.push(new Datagram(memory.subarray(end - longest, end), this.#release));
     }
   }
 

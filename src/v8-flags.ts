@@ -13,7 +13,7 @@ export function prepareForMuch(): void {
   setFlagsFromString(GROWTH);
 }
 
-/** Another thread has memory of its own, and makes the garbage: of this one's room 13 MiB are saved. */
+/** Another thread has memory of its own, and makes the garbage: of this one's room 10 MiB are saved. */
 export function leaveMemoryToThread(): void {
   setFlagsFromString(NO_GROWTH);
 }
