@@ -76,6 +76,8 @@ export interface DatagramBatch {
    * else may be sent, and the datagrams must be left alone. Where it took less than all, `send` finds out why.
    */
   sendAside(first: number, count: number, done: (datagrams: number) => void): void;
+  /** Whether all that was given to `sendAside` last has left. */
+  readonly isAsideOver: boolean;
   /** Waits for the end of `sendAside` where the event loop cannot turn, and answers what `done` will be called with. */
   awaitAside(): number;
   /** What has come back since the last call, as an errno; 0 is nothing. */
@@ -179,6 +181,10 @@ class KernelBatch implements DatagramBatch {
     let taken = 0;
     while (taken < this.#aside && this.#messages.getInt32(taken * MMSGHDR + MSG_SENT, true) > 0) taken++;
     return this.#datagramsIn(taken);
+  }
+
+  get isAsideOver(): boolean {
+    return this.#messages.getInt32((this.#aside - 1) * MMSGHDR + MSG_SENT, true) !== 0;
   }
 
   get error(): number {

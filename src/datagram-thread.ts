@@ -12,6 +12,8 @@ import { leaveMemoryToThread } from './v8-flags.js';
 
 /** Megabytes: what the thread makes of garbage lives no longer than a run. */
 const YOUNG_GENERATION = 1;
+/** A thread that does not answer for so long is not going to. Milliseconds. */
+const LONGEST_WAIT = 30_000;
 
 /** Undefined where it cannot be done, or a second thread is of no use. */
 export async function openThread(
@@ -95,6 +97,10 @@ class ThreadBatch implements DatagramBatch {
     this.#ask({ first, count }, () => done(this.#taken()));
   }
 
+  get isAsideOver(): boolean {
+    return Atomics.load(this.#room.outcome, ANSWERED) === this.#asked;
+  }
+
   awaitAside(): number {
     this.#wait();
     return this.#taken();
@@ -120,7 +126,8 @@ class ThreadBatch implements DatagramBatch {
   }
 
   #wait(): void {
-    Atomics.wait(this.#room.outcome, ANSWERED, this.#asked - 1);
+    const answer = Atomics.wait(this.#room.outcome, ANSWERED, this.#asked - 1, LONGEST_WAIT);
+    if (answer === 'timed-out') throw new Error('the thread that sends datagrams does not answer');
   }
 
   /** Datagrams that left before the next one that was refused; they need not be asked for again. */

@@ -28,10 +28,15 @@ const MEMORY = 3 << 20;
 /** Datagrams sent together where a pace holds them back: what one message of 64 KiB can hold. */
 const BATCH = 44;
 /**
- * Where none does, this part of the ring is sent on a thread beside the program, which fills another meanwhile: of two
- * processors, medians of 7 conversions, 2.47 s in place of 3.30 in v5, and 5.75 in place of 6.94 in IPFIX.
+ * Where none does, a run of this part of the ring is sent on a thread beside the program, which fills the others meanwhile: of
+ * two processors, medians of 7 conversions, 0.70 s in place of 0.90 in v5 where the next run is given as soon as one is over,
+ * and not when the event loop turns.
  */
-const ASIDE = 0.4;
+const RUN = 1 / 4;
+/** The part of it that may wait; of the rest, a packet may need some more. With 7 eighths IPFIX took 1.41 s in place of 1.24. */
+const MOST = 0.8;
+/** How often it is looked whether a run is over: every so many datagrams. */
+const LOOK = 16;
 
 const ECONNREFUSED = 111;
 
@@ -76,9 +81,10 @@ class UdpBatchTransport implements Transport {
   readonly #count: number;
   readonly #records: Int32Array;
   readonly #refusals = new Refusals();
-  readonly #asideCount: number;
+  /** Datagrams of a run. */
+  readonly #run: number;
   readonly #isPaced: boolean;
-  /** Datagrams that may wait. Unpaced there is room for what is on its way, and for as much again. */
+  /** Datagrams that may wait. */
   readonly #most: number;
   #first = 0;
   #filling = 0;
@@ -99,8 +105,8 @@ class UdpBatchTransport implements Transport {
     this.#batch = batch;
     this.#count = batch.count;
     this.#records = new Int32Array(this.#count);
-    this.#asideCount = Math.floor(this.#count * ASIDE);
-    this.#most = this.#isPaced ? this.#count / 2 : 2 * this.#asideCount;
+    this.#run = Math.floor(this.#count * RUN);
+    this.#most = this.#isPaced ? this.#count / 2 : MOST * this.#count;
   }
 
   get isCongested(): boolean {
@@ -120,11 +126,11 @@ class UdpBatchTransport implements Transport {
     if (this.#waiting === this.#count - 1) this.#makeRoom();
     else if (!this.#isScheduled) this.#sendLater();
     else if (this.#isPaced) this.#pumpBatch();
-    else if (this.#waiting >= this.#asideCount && this.#aside === 0) this.#sendAside();
+    else if (filling % LOOK === 0) this.#keepSending();
   }
 
   drained(): Promise<void> {
-    return this.#until(this.#isPaced ? this.#count / 8 : this.#asideCount);
+    return this.#until(this.#isPaced ? this.#count / 8 : this.#most - this.#run);
   }
 
   async close(): Promise<void> {
@@ -174,15 +180,24 @@ class UdpBatchTransport implements Transport {
     if (this.#waiting % BATCH === 0) this.#pump();
   }
 
+  /** Does not wait for the event loop, which a conversion seldom turns. */
+  #keepSending(): void {
+    if (this.#aside > 0) {
+      if (!this.#batch.isAsideOver) return;
+      this.#asideEnded(this.#batch.awaitAside());
+    }
+    if (this.#waiting >= this.#run) this.#sendAside();
+  }
+
   #sendAside(): void {
-    const count = Math.min(this.#waiting, this.#asideCount, this.#count - this.#first);
+    const count = Math.min(this.#waiting, this.#run, this.#count - this.#first);
     const call = ++this.#calls;
     this.#aside = count;
     this.#batch.sendAside(this.#first, count, (taken) => {
       // Somebody may have had to wait for its end before.
       if (call !== this.#calls) return;
       this.#asideEnded(taken);
-      if (this.#waiting >= this.#asideCount) this.#sendAside();
+      this.#keepSending();
       this.#wake();
     });
   }
