@@ -1,15 +1,17 @@
 /**
  * The core: what every state passes through, compiled to one WebAssembly module. State records become flow rows
- * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow, IPFIX and JSON. It has no state of its own:
+ * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow, IPFIX, JSON and CSV. It has no state of its own:
  * everything lies in memory that its callers asked for and name. `protocol/core` is the way in.
  */
+export { writeCsv, writeCsvRecord } from './csv';
 export { isOwn, reasonToSkip } from './filter';
 export { addFixed, closeFixed } from './fixed-record';
 export { countFlows, describeDeleted, endDeleted, endStates, tellLiving } from './flow';
 export { halfDetectorLength, noteHalves } from './halves';
 export { nameInterfaces, recentNamesLength } from './interface';
-export { interfaceTextsLength, writeJson, writeJsonRecord } from './json';
+export { writeJson, writeJsonRecord } from './json';
 export { allocate, copy, release } from './memory';
 export { readStates } from './state-record';
 export { addEvent, addTemplated } from './template-record';
+export { interfaceTextsLength } from './text-format';
 export { headerTime, openClock } from './uptime';

@@ -12,11 +12,9 @@ import {
   FAMILY,
   ID,
   INITIATOR_OCTETS,
-  INTERFACE_NAME,
   IS_TRANSLATED,
   OCTETS,
   PACKETS,
-  PORTS,
   PROTOCOL,
   REPLY_COUNTERS,
   RESPONDER_OCTETS,
@@ -36,49 +34,10 @@ import {
   writeIpv4,
   writeIpv6,
   writePiece,
-  writeShort,
 } from './ascii';
-import { writeInterface, writeTime } from './imports';
-import { placeOf, RECENT } from './interface';
 import { sourceEnd } from './source-end';
 import { hasPorts } from './state-record';
-
-/** In the order in which `src/format-json` lays it down. */
-@unmanaged
-export class JsonFormat {
-  /** The end that a forward record shows as its source, of inbound and of outbound states. */
-  inboundSource: u32;
-  outboundSource: u32;
-  /** 1: translated flows show the translated ends too. */
-  tellsTranslation: u32;
-  /** Interfaces met lately: RECENT of them. */
-  names: usize;
-}
-
-/** In the order in which `src/text-output` lays it down. */
-@unmanaged
-export class LineBuffer {
-  length: u32;
-  /** Lines are gathered up to this length. */
-  full: u32;
-  text: usize;
-}
-
-/** What is written for an interface's name: nothing for no name. */
-@unmanaged
-class InterfaceText {
-  first: u64;
-  second: u64;
-  length: u32;
-}
-
-const TEXT_OF_NAME: usize = 24;
-const LONGEST_TEXT: usize = 128;
-
-/** Octets of the memory that the owner of a format keeps for the names. */
-export function interfaceTextsLength(): usize {
-  return <usize>RECENT * (TEXT_OF_NAME + LONGEST_TEXT);
-}
+import { LineBuffer, TextFormat, writeInterfaceName, writeMilliseconds, writePort } from './text-format';
 
 const FLOW_START = piece('{"flowStartMilliseconds":');
 const FLOW_END = piece(',"flowEndMilliseconds":');
@@ -117,7 +76,7 @@ const AGE = piece(',"countersAge":');
 const LINE_END = piece('}}\n');
 
 /** Writes the flows among the rows until the lines are full; the answer is how many of the rows are done. */
-export function writeJson(format: JsonFormat, lines: LineBuffer, row: usize, count: i32): i32 {
+export function writeJson(format: TextFormat, lines: LineBuffer, row: usize, count: i32): i32 {
   let done = 0;
   while (done < count && lines.length < lines.full) {
     const directions: i32 = load<u8>(row, DIRECTIONS);
@@ -131,7 +90,7 @@ export function writeJson(format: JsonFormat, lines: LineBuffer, row: usize, cou
 }
 
 /** The forward record and the reply record: what they have in common is copied. */
-function writeBoth(format: JsonFormat, lines: LineBuffer, row: usize): void {
+function writeBoth(format: TextFormat, lines: LineBuffer, row: usize): void {
   const first = lines.text + lines.length;
   const endsAt = writeTimes(first, row);
   const stateAt = writeTraffic(format, endsAt, row, false);
@@ -145,7 +104,7 @@ function writeBoth(format: JsonFormat, lines: LineBuffer, row: usize): void {
 }
 
 /** One record as one line. */
-export function writeJsonRecord(format: JsonFormat, lines: LineBuffer, row: usize, isReply: bool): void {
+export function writeJsonRecord(format: TextFormat, lines: LineBuffer, row: usize, isReply: bool): void {
   let at = writeTimes(lines.text + lines.length, row);
   at = writeTraffic(format, at, row, isReply);
   at = writeState(format, at, row);
@@ -158,10 +117,10 @@ function writeTimes(at: usize, row: usize): usize {
 }
 
 /** What differs in a reply: ends, counters and direction. */
-function writeTraffic(format: JsonFormat, at: usize, row: usize, isReply: bool): usize {
+function writeTraffic(format: TextFormat, at: usize, row: usize, isReply: bool): usize {
   const isInbound = load<u8>(row, DIRECTION) === INBOUND;
   const reply: usize = isReply ? 1 : 0;
-  const source = sourceEnd(changetype<usize>(format) + offsetof<JsonFormat>('inboundSource'), row);
+  const source = sourceEnd(changetype<usize>(format) + offsetof<TextFormat>('inboundSource'), row);
   const side = source >> 1;
   at = writeEnds(at, row, source ^ reply, false);
   at = writeFirst(writePiece(at, PROTOCOL_IDENTIFIER), load<u8>(row + side, PROTOCOL));
@@ -187,10 +146,6 @@ function writeEnds(at: usize, row: usize, source: usize, isPostNat: bool): usize
   return writePort(writePiece(at, isPostNat ? POST_DESTINATION_PORT : DESTINATION_PORT), row, source ^ 1);
 }
 
-function writePort(at: usize, row: usize, end: usize): usize {
-  return writeShort(at, bswap<u16>(load<u16>(row + 2 * end, PORTS)));
-}
-
 function writeCounters(at: usize, row: usize, reply: usize): usize {
   const provenance: i32 = load<u8>(row, COUNTERS);
   if (provenance === EXACT || provenance === PARTIAL) {
@@ -204,7 +159,7 @@ function writeCounters(at: usize, row: usize, reply: usize): usize {
 }
 
 /** What both records of a flow say of its state, up to the value of `reply`. */
-function writeState(format: JsonFormat, at: usize, row: usize): usize {
+function writeState(format: TextFormat, at: usize, row: usize): usize {
   at = writeInterfaceName(format, at, row);
   at = writeFirst(writePiece(at, REASON), load<u8>(row, END_REASON));
   at = writeHexadecimal(writePiece(at, STATE_ID), row + ID, 8);
@@ -222,26 +177,4 @@ function writeEnd(at: usize, row: usize, isReply: bool): usize {
   if (load<u8>(row, COUNTERS) === PARTIAL)
     at = writeInteger(writePiece(at, AGE), load<i32>(row, COUNTERS_AGE));
   return writePiece(at, LINE_END);
-}
-
-function writeInterfaceName(format: JsonFormat, at: usize, row: usize): usize {
-  const first = load<u64>(row, INTERFACE_NAME);
-  const second = load<u64>(row, INTERFACE_NAME + 8);
-  const entry = format.names + <usize>placeOf(first, second) * (TEXT_OF_NAME + LONGEST_TEXT);
-  const known = changetype<InterfaceText>(entry);
-  if (known.first !== first || known.second !== second) {
-    known.length = writeInterface(row, entry + TEXT_OF_NAME);
-    known.first = first;
-    known.second = second;
-  }
-  const end = at + known.length;
-  copyText(at, entry + TEXT_OF_NAME, end);
-  return end;
-}
-
-/** Milliseconds as an integer, rounded down. Times that no clock shows are left to the owner. */
-function writeMilliseconds(at: usize, row: usize, field: usize): usize {
-  const time = floor(load<f64>(row + field));
-  if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, <u64>time);
-  return at + writeTime(row + field, at);
 }

@@ -58,16 +58,6 @@ export function decimal(high: number, low: number): string {
   return `${(BigInt(unsigned) << 32n) | BigInt(low >>> 0)}`;
 }
 
-/** The eight hexadecimal digits of a word. */
-export function hexWord(word: number): string {
-  return (
-    HEX_PADDED[word >>> 24]! +
-    HEX_PADDED[(word >>> 16) & 0xff]! +
-    HEX_PADDED[(word >>> 8) & 0xff]! +
-    HEX_PADDED[word & 0xff]!
-  );
-}
-
 /** A time in milliseconds as an integer without exponent, whatever a capture claims; fractions are cut off downwards. */
 export function milliseconds(time: number): string {
   const whole = Math.floor(time);

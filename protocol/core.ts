@@ -50,6 +50,8 @@ interface Core {
   interfaceTextsLength(): number;
   writeJson(format: number, lines: number, row: number, count: number): number;
   writeJsonRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
+  writeCsv(format: number, lines: number, row: number, count: number): number;
+  writeCsvRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
   addEvent(encoder: number, program: number, kind: number, row: number, source: number): void;
 }
 

@@ -1,7 +1,7 @@
 import { SocketAddress } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decimal, hexWord, milliseconds, writeAddress, writeIpv4, writeIpv6 } from '../protocol/address.js';
+import { decimal, milliseconds, writeAddress, writeIpv4, writeIpv6 } from '../protocol/address.js';
 
 /** Eight groups as 16 octets, three octets into a longer view. */
 function viewOf(groups: readonly number[]): DataView {
@@ -102,20 +102,6 @@ describe('decimal', () => {
       { seed: 64 },
     );
   });
-});
-
-describe('hexWord', () => {
-  const cases: [number, string][] = [
-    [0, '00000000'],
-    [-1, 'ffffffff'],
-    [0xa1b2c3d4 | 0, 'a1b2c3d4'],
-    [0x0000010f, '0000010f'],
-  ];
-  for (const [word, text] of cases) {
-    it(`writes ${word} as ${text}`, () => {
-      expect(hexWord(word)).to.equal(text);
-    });
-  }
 });
 
 describe('milliseconds', () => {

@@ -10,9 +10,10 @@ import { readStates } from '../protocol/pfsync-state.js';
 import { newVolume } from '../protocol/volume.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
+import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { Stats } from '../src/stats.js';
-import { lineOf, TextOutput } from '../src/text-output.js';
+import { type FlowFormat, lineOf, TextOutput } from '../src/text-output.js';
 import { flowOf, STATE, volumeOf } from './flow-sample.js';
 import { encodeState } from './peer/pfsync-writer.js';
 
@@ -115,33 +116,48 @@ describe('the text of the core', () => {
     );
   });
 
-  it('is the same for many rows as for one record after the other', () => {
-    const kinds = fc.record({
-      directions: fc.constantFrom(0, FORWARD, REPLY, FORWARD | REPLY),
-      counters: fc.constantFrom(EXACT, PARTIAL, TCPSEQ, NONE),
-      octets: counter,
-      proto: fc.constantFrom(1, 6, 17),
-      direction: fc.constantFrom('in' as const, 'out' as const),
-      name: fc.constantFrom('em0', 'em1', 'a"\\b', ''),
-    });
-    fc.assert(
-      fc.property(fc.array(kinds, { maxLength: 64 }), (sketches) => {
-        const batch = new FlowBatch(64);
-        batch.count = sketches.length;
-        let expected = '';
-        for (const [n, { directions, counters, octets, proto, direction, name }] of sketches.entries()) {
-          const state = { proto, protoAfter: proto, direction };
-          const sample = flowOf({ state, octets, replyOctets: 3n, counters, interfaceName: name });
-          sample.directions = directions;
-          memoryOctets.copyWithin(batch.row + n * ROW, sample.row, sample.row + ROW);
-          for (const reply of [0, 1] as const) {
-            sample.reply = reply;
-            if ((directions & (reply === 0 ? FORWARD : REPLY)) !== 0) expected += lineOf(format, sample);
+  for (const [name, textFormat] of [
+    ['JSON', jsonFormat],
+    ['CSV', csvFormat],
+  ] as const) {
+    it(`is the same for many rows as for one record after the other, in ${name}`, () => {
+      fc.assert(
+        fc.property(fc.array(kinds, { maxLength: 64 }), (sketches) => {
+          const batch = new FlowBatch(64);
+          batch.count = sketches.length;
+          let expected = textFormat().header();
+          for (const [n, sketch] of sketches.entries()) {
+            const sample = sampleOf(sketch);
+            memoryOctets.copyWithin(batch.row + n * ROW, sample.row, sample.row + ROW);
+            for (const reply of [0, 1] as const) {
+              sample.reply = reply;
+              const isTold = (sketch.directions & (reply === 0 ? FORWARD : REPLY)) !== 0;
+              if (isTold) expected += lineOf(textFormat(), sample);
+            }
           }
-        }
-        expect(written(batch)).to.equal(expected);
+          expect(written(batch, textFormat())).to.equal(expected);
+        }),
+        { numRuns: 100 },
+      );
+    });
+  }
+
+  it('tells in CSV what it tells in JSON', () => {
+    const csv = csvFormat();
+    const columns = csv.header().trimEnd().split(',');
+    fc.assert(
+      fc.property(kinds, fc.constantFrom<0 | 1>(0, 1), (sketch, reply) => {
+        const sample = sampleOf({ ...sketch, name: 'em0' });
+        sample.reply = reply;
+        const { pf, ...told } = JSON.parse(exact(lineOf(format, sample)));
+        const wanted = columns.map((column) => {
+          const [, before, end] = /^(.*)(Source|Destination|source|destination)Address$/.exec(column) ?? [];
+          const key = end === undefined ? column : `${before}${end}IPv4Address`;
+          return String(told[key] ?? pf[key] ?? '');
+        });
+        expect(lineOf(csv, sample)).to.equal(`${wanted.join(',')}\n`);
       }),
-      { numRuns: 100 },
+      { numRuns: 500 },
     );
   });
 
@@ -150,14 +166,38 @@ describe('the text of the core', () => {
     batch.count = 64;
     const sample = flowOf({ replyOctets: 1n });
     for (let n = 0; n < 64; n++) memoryOctets.copyWithin(batch.row + n * ROW, sample.row, sample.row + ROW);
-    const text = written(batch, 20);
+    const text = written(batch, format, 20);
     expect(text.trimEnd().split('\n')).to.have.length(20 * 128);
     expect(new Set(text.trimEnd().split('\n')).size).to.equal(2);
   });
 });
 
+const kinds = fc.record({
+  directions: fc.constantFrom(0, FORWARD, REPLY, FORWARD | REPLY),
+  counters: fc.constantFrom(EXACT, PARTIAL, TCPSEQ, NONE),
+  octets: counter,
+  proto: fc.constantFrom(1, 6, 17),
+  direction: fc.constantFrom('in' as const, 'out' as const),
+  translated: fc.constantFrom('192.0.2.10', '198.51.100.7'),
+  name: fc.constantFrom('em0', 'em1', 'a"\\b', ''),
+});
+
+function sampleOf(sketch: typeof kinds extends fc.Arbitrary<infer Sketch> ? Sketch : never) {
+  const { directions, counters, octets, proto, direction, translated, name } = sketch;
+  const translatedSource = { address: translated, port: 51_000 };
+  const state = { proto, protoAfter: proto, direction, translatedSource };
+  const sample = flowOf({ state, octets, replyOctets: 3n, counters, interfaceName: name });
+  sample.directions = directions;
+  return sample;
+}
+
+/** Numbers as strings: JSON.parse knows no larger ones than 2^53. */
+function exact(line: string): string {
+  return line.replace(/:(-?\d+)/g, ':"$1"');
+}
+
 /** What a text output writes of the rows, so many times. */
-function written(batch: FlowBatch, times = 1): string {
+function written(batch: FlowBatch, format: FlowFormat, times = 1): string {
   let text = '';
   const file = {
     isClosed: false,
@@ -166,7 +206,7 @@ function written(batch: FlowBatch, times = 1): string {
     },
     flush: () => {},
   };
-  const output = new TextOutput(file as never, jsonFormat());
+  const output = new TextOutput(file as never, format);
   for (let n = 0; n < times; n++) output.add(batch);
   output.flush();
   return text;

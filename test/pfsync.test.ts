@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { hexWord, writeAddress } from '../protocol/address.js';
+import { writeAddress } from '../protocol/address.js';
 import type { FlowRows } from '../protocol/flow-record.js';
 import { locatePfsync, Payload } from '../protocol/link.js';
 import {
@@ -99,6 +99,11 @@ class Recorder implements PfsyncHandler {
 
 function keyOf({ idHigh, idLow, creatorId }: { idHigh: number; idLow: number; creatorId: number }) {
   return { id: hexWord(idHigh) + hexWord(idLow), creatorid: hexWord(creatorId) };
+}
+
+/** The eight hexadecimal digits of a word. */
+function hexWord(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
 }
 
 function nameAt(view: DataView, at: number): string {
