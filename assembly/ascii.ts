@@ -60,8 +60,14 @@ export function writeFirst(at: usize, number: u32): usize {
   return at + count;
 }
 
+/** 0 to 99, with leading zeros. */
+export function writeTwo(at: usize, number: u32): usize {
+  store<u32>(at, load<u32>(DIGITS + 4 * number) >> 8);
+  return at + 2;
+}
+
 /** 0 to 999, with leading zeros. */
-function writeThree(at: usize, number: u32): usize {
+export function writeThree(at: usize, number: u32): usize {
   store<u32>(at, load<u32>(DIGITS + 4 * number));
   return at + 3;
 }

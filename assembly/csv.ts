@@ -5,7 +5,6 @@ import {
   COUNTERS,
   CREATOR,
   DIRECTION,
-  DIRECTIONS,
   END,
   END_REASON,
   FAMILY,
@@ -17,11 +16,10 @@ import {
   PROTOCOL,
   REPLY_COUNTERS,
   RESPONDER_OCTETS,
-  ROW,
   RULE,
   START,
 } from '../protocol/flow-row';
-import { EXACT, FORWARD, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms';
+import { EXACT, PARTIAL, TCPSEQ } from '../protocol/flow-terms';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms';
 import {
   piece,
@@ -35,7 +33,14 @@ import {
 } from './ascii';
 import { sourceEnd } from './source-end';
 import { hasPorts } from './state-record';
-import { LineBuffer, TextFormat, writeInterfaceName, writeMilliseconds, writePort } from './text-format';
+import {
+  LineBuffer,
+  TextFormat,
+  writeInterfaceName,
+  writeMilliseconds,
+  writePort,
+  writeRecords,
+} from './text-format';
 
 const COMMA = piece(',');
 const TWO_COMMAS = piece(',,');
@@ -51,15 +56,8 @@ const NO_COUNTERS = piece(',none,');
 const FORWARD_RECORD = piece('false\n');
 const REPLY_RECORD = piece('true\n');
 
-/** Writes the flows among the rows until the lines are full; the answer is how many of the rows are done. */
 export function writeCsv(format: TextFormat, lines: LineBuffer, row: usize, count: i32): i32 {
-  let done = 0;
-  for (; done < count && lines.length < lines.full; done++, row += ROW) {
-    const directions: i32 = load<u8>(row, DIRECTIONS);
-    if ((directions & FORWARD) !== 0) writeCsvRecord(format, lines, row, false);
-    if ((directions & REPLY) !== 0) writeCsvRecord(format, lines, row, true);
-  }
-  return done;
+  return writeRecords(format, lines, row, count, writeCsvRecord);
 }
 
 /** One record as one line. */

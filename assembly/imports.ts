@@ -21,5 +21,8 @@ export declare function useInterface(row: usize): void;
 /** The digits of the time (f64) that stands at `time` are wanted at `at`; the answer is how many they are. */
 export declare function writeTime(time: usize, at: usize): u32;
 
+/** The date of a time, and a blank, are wanted at `at`, 16 octets at most; the answer is their length. */
+export declare function writeDay(time: usize, at: usize): u32;
+
 /** The text of the row's interface is wanted at `at`, 128 octets at most; the answer is its length. */
 export declare function writeInterface(row: usize, at: usize): u32;

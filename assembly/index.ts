@@ -1,6 +1,6 @@
 /**
  * The core: what every state passes through, compiled to one WebAssembly module. State records become flow rows
- * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow, IPFIX, JSON and CSV. It has no state of its own:
+ * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow and IPFIX or lines of text. It has no state of its own:
  * everything lies in memory that its callers asked for and name. `protocol/core` is the way in.
  */
 export { writeCsv, writeCsvRecord } from './csv';
@@ -12,6 +12,7 @@ export { nameInterfaces, recentNamesLength } from './interface';
 export { writeJson, writeJsonRecord } from './json';
 export { allocate, copy, release } from './memory';
 export { readStates } from './state-record';
+export { writeTable, writeTableRecord } from './table';
 export { addEvent, addTemplated } from './template-record';
-export { interfaceTextsLength } from './text-format';
+export { interfaceTextsLength, textFormatLength } from './text-format';
 export { headerTime, openClock } from './uptime';

@@ -1,7 +1,8 @@
 /** What the ways of writing flows as text have in common: lines, interface names, times and ports. */
-import { INTERFACE_NAME, PORTS } from '../protocol/flow-row';
-import { copyText, writeDecimal, writeShort } from './ascii';
-import { writeInterface, writeTime } from './imports';
+import { DIRECTIONS, INTERFACE_NAME, PORTS, ROW } from '../protocol/flow-row';
+import { FORWARD, REPLY } from '../protocol/flow-terms';
+import { copyText, piece, writeDecimal, writePiece, writeShort, writeThree, writeTwo } from './ascii';
+import { writeDay, writeInterface, writeTime } from './imports';
 import { placeOf, RECENT } from './interface';
 
 /** In the order in which `src/core-format` lays it down. */
@@ -14,6 +15,16 @@ export class TextFormat {
   tellsTranslation: u32;
   /** Interfaces met lately: RECENT of them. */
   names: usize;
+  /** The day that was told last, since the epoch, and its text: of most flows it is the same. */
+  day: f64;
+  dayLength: u32;
+  dayFirst: u64;
+  daySecond: u64;
+}
+
+/** Octets of the memory that a format takes. */
+export function textFormatLength(): usize {
+  return offsetof<TextFormat>();
 }
 
 /** In the order in which `src/text-output` lays it down. */
@@ -41,6 +52,26 @@ export function interfaceTextsLength(): usize {
   return <usize>RECENT * (TEXT_OF_NAME + LONGEST_TEXT);
 }
 
+/** Writes one record as one line. */
+type RecordWriter = (format: TextFormat, lines: LineBuffer, row: usize, isReply: bool) => void;
+
+/** Writes the records of the flows among the rows until the lines are full; the answer is how many of the rows are done. */
+export function writeRecords(
+  format: TextFormat,
+  lines: LineBuffer,
+  row: usize,
+  count: i32,
+  write: RecordWriter,
+): i32 {
+  let done = 0;
+  for (; done < count && lines.length < lines.full; done++, row += ROW) {
+    const directions: i32 = load<u8>(row, DIRECTIONS);
+    if ((directions & FORWARD) !== 0) write(format, lines, row, false);
+    if ((directions & REPLY) !== 0) write(format, lines, row, true);
+  }
+  return done;
+}
+
 export function writePort(at: usize, row: usize, end: usize): usize {
   return writeShort(at, bswap<u16>(load<u16>(row + 2 * end, PORTS)));
 }
@@ -66,4 +97,38 @@ export function writeMilliseconds(at: usize, row: usize, field: usize): usize {
   const time = floor(load<f64>(row + field));
   if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, <u64>time);
   return at + writeTime(row + field, at);
+}
+
+/** Beyond this, no calendar has a date. */
+const LAST_DATE: f64 = 8.64e15;
+/** Milliseconds. */
+const DAY: f64 = 86_400_000;
+
+const COLON = piece(':');
+const DOT = piece('.');
+
+/** Date and time of day, with three decimals. A time that has no date is its number. */
+export function writeDate(format: TextFormat, at: usize, row: usize, field: usize): usize {
+  const time = floor(load<f64>(row + field));
+  if (!(abs(time) <= LAST_DATE)) return at + writeTime(row + field, at);
+  const day = floor(time / DAY);
+  const text = changetype<usize>(format) + offsetof<TextFormat>('dayFirst');
+  if (format.dayLength === 0 || day !== format.day) {
+    format.day = day;
+    format.dayLength = writeDay(row + field, text);
+  }
+  const end = at + format.dayLength;
+  copyText(at, text, end);
+  return writeTimeOfDay(end, <u32>(time - DAY * day));
+}
+
+/** `22:13:20.373` */
+function writeTimeOfDay(at: usize, milliseconds: u32): usize {
+  const seconds = milliseconds / 1000;
+  const minutes = seconds / 60;
+  const hours = minutes / 60;
+  at = writePiece(writeTwo(at, hours), COLON);
+  at = writePiece(writeTwo(at, minutes - 60 * hours), COLON);
+  at = writePiece(writeTwo(at, seconds - 60 * minutes), DOT);
+  return writeThree(at, milliseconds - 1000 * seconds);
 }

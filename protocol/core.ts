@@ -13,6 +13,7 @@ export interface CoreOwner {
   sendRun?(kind: number): void;
   useInterface?(row: number): void;
   writeTime?(time: number, at: number): number;
+  writeDay?(time: number, at: number): number;
   writeInterface?(row: number, at: number): number;
 }
 
@@ -47,11 +48,14 @@ interface Core {
   openClock(clock: number, now: number): void;
   headerTime(clock: number, now: number): number;
   addTemplated(encoder: number, row: number, count: number): number;
+  textFormatLength(): number;
   interfaceTextsLength(): number;
   writeJson(format: number, lines: number, row: number, count: number): number;
   writeJsonRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
   writeCsv(format: number, lines: number, row: number, count: number): number;
   writeCsvRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
+  writeTable(format: number, lines: number, row: number, count: number): number;
+  writeTableRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
   addEvent(encoder: number, program: number, kind: number, row: number, source: number): void;
 }
 
@@ -77,6 +81,7 @@ const imports = {
   sendRun: (kind: number): void => owner.sendRun!(kind),
   useInterface: (row: number): void => owner.useInterface!(row),
   writeTime: (time: number, at: number): number => owner.writeTime!(time, at),
+  writeDay: (time: number, at: number): number => owner.writeDay!(time, at),
   writeInterface: (row: number, at: number): number => owner.writeInterface!(row, at),
 };
 

@@ -11,9 +11,6 @@ import {
   IS_CONTINUED,
   NAT_EVENT,
   OBSERVED,
-  OCTETS,
-  PACKETS,
-  REPLY_COUNTERS,
   RESPONDER_OCTETS,
   ROW,
   START,
@@ -171,28 +168,6 @@ export class FlowRecord implements FlowRows {
   /** Records that the flow becomes where each tells of one direction. */
   get records(): number {
     return this.directions === (FORWARD | REPLY) ? 2 : 1;
-  }
-
-  /** Counters of the record at hand: unsigned words. */
-  get octetsHigh(): number {
-    return this.#view.getUint32(OCTETS + REPLY_COUNTERS * this.reply);
-  }
-
-  get octetsLow(): number {
-    return this.#view.getUint32(OCTETS + REPLY_COUNTERS * this.reply + 4);
-  }
-
-  get packetsHigh(): number {
-    return this.#view.getUint32(PACKETS + REPLY_COUNTERS * this.reply);
-  }
-
-  get packetsLow(): number {
-    return this.#view.getUint32(PACKETS + REPLY_COUNTERS * this.reply + 4);
-  }
-
-  /** The direction of the record at hand at its interface: 0 ingress, 1 egress (flowDirection, 61). */
-  get flowDirection(): 0 | 1 {
-    return (this.state.direction === INBOUND) === (this.reply === 0) ? 0 : 1;
   }
 }
 

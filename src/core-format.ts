@@ -1,28 +1,25 @@
-/** Flows as lines of text that the core writes (`assembly/json`, `assembly/csv`). */
-import { milliseconds } from '../protocol/address.js';
+/** Flows as lines of text, which the core writes: `assembly/json`, `assembly/csv`, `assembly/table`. */
 import { allocate, type CoreOwner, core, memory, onBehalfOf, writeWords } from '../protocol/core.js';
 import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from '../protocol/flow-record.js';
 import { INTERFACE_NAME, ROW } from '../protocol/flow-row.js';
 import { nameAt } from '../protocol/pfsync-state.js';
-import { type FlowFormat, LineBuffer, writeText } from './text-output.js';
+import { type FlowFormat, LineBuffer } from './text-output.js';
 
 export interface CoreLines {
   /** See FlowFormat. */
   readonly header: string;
   /** The core's functions: for the flows among many rows, and for one record. */
-  readonly write: 'writeJson' | 'writeCsv';
-  readonly writeRecord: 'writeJsonRecord' | 'writeCsvRecord';
+  readonly write: 'writeJson' | 'writeCsv' | 'writeTable';
+  readonly writeRecord: 'writeJsonRecord' | 'writeCsvRecord' | 'writeTableRecord';
   /** What is written for an interface's name, in ASCII. */
   interfaceText(name: string): string;
 }
-
-const FORMAT_LENGTH = 16;
 
 export class CoreFormat implements FlowFormat, CoreOwner {
   readonly lines = new LineBuffer();
   readonly #lines: CoreLines;
   /** Address of what the core knows of it. */
-  readonly #at = allocate(FORMAT_LENGTH, this);
+  readonly #at = allocate(core.textFormatLength(), this);
 
   /** `nat` `original`: the original view, and what a flow was translated to; else that view alone. */
   constructor(nat: NatView, lines: CoreLines) {
@@ -49,11 +46,24 @@ export class CoreFormat implements FlowFormat, CoreOwner {
     }
   }
 
+  /** Milliseconds as an integer, rounded down. */
   writeTime(time: number, at: number): number {
-    return writeText(memory, at, milliseconds(memory.getFloat64(time, true))) - at;
+    const whole = Math.floor(memory.getFloat64(time, true));
+    return writeText(at, Number.isFinite(whole) ? `${BigInt(whole)}` : `${whole}`);
+  }
+
+  writeDay(time: number, at: number): number {
+    const [day] = new Date(Math.floor(memory.getFloat64(time, true))).toISOString().split('T');
+    return writeText(at, `${day} `);
   }
 
   writeInterface(row: number, at: number): number {
-    return writeText(memory, at, this.#lines.interfaceText(nameAt(memory, row + INTERFACE_NAME))) - at;
+    return writeText(at, this.#lines.interfaceText(nameAt(memory, row + INTERFACE_NAME)));
   }
+}
+
+/** Writes ASCII; the answer is its length. */
+function writeText(at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) memory.setInt8(at + i, text.charCodeAt(i));
+  return text.length;
 }

@@ -1,6 +1,6 @@
 /** Flow records as lines of text, to a file or standard output. */
 import { allocate, memory, memoryOctets, writeWords } from '../protocol/core.js';
-import { type FlowRecord, type FlowRows, forEachFlow, forEachRecord } from '../protocol/flow-record.js';
+import type { FlowRecord, FlowRows } from '../protocol/flow-record.js';
 import type { FlowSink } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
@@ -12,8 +12,8 @@ export interface FlowFormat {
   readonly lines: LineBuffer;
   /** Writes the record at hand as one more line of `lines`: LONGEST_LINE octets at most. */
   write(flow: FlowRecord): void;
-  /** Writes all records of the flows among the rows, and calls `handOn` when the lines are full: where it is faster than one by one. */
-  writeAll?(flows: FlowRows, handOn: () => void): void;
+  /** Writes all records of the flows among the rows, and calls `handOn` when the lines are full. */
+  writeAll(flows: FlowRows, handOn: () => void): void;
 }
 
 const LONGEST_LINE = 4096;
@@ -21,7 +21,7 @@ const LONGEST_LINE = 4096;
 /** Lines are gathered up to this length. */
 const BLOCK = 65536;
 
-/** What stands where in what the core knows of lines: words of 32 bits (`assembly/json`). */
+/** What stands where in what the core knows of lines: words of 32 bits (`assembly/text-format`). */
 const LENGTH = 0;
 const HEAD = 16;
 
@@ -43,23 +43,12 @@ export class LineBuffer {
     return this.length >= BLOCK;
   }
 
-  text(text: string): void {
-    const end = writeText(memory, this.#text + this.length, text);
-    memory.setUint32(this.at + LENGTH, end - this.#text, true);
-  }
-
   /** What was written since the last time; it is valid until the next writing. */
   take(): Uint8Array {
     const lines = memoryOctets.subarray(this.#text, this.#text + this.length);
     memory.setUint32(this.at + LENGTH, 0, true);
     return lines;
   }
-}
-
-/** Writes ASCII; the answer is where it ends. */
-export function writeText(view: DataView, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) view.setInt8(at + i, text.charCodeAt(i));
-  return at + text.length;
 }
 
 export class TextOutput implements FlowSink {
@@ -74,9 +63,7 @@ export class TextOutput implements FlowSink {
   }
 
   add(flows: FlowRows): void {
-    if (this.#file.isClosed) return;
-    if (this.#format.writeAll !== undefined) this.#format.writeAll(flows, this.#handOn);
-    else forEachFlow(flows, this.#writeFlow);
+    if (!this.#file.isClosed) this.#format.writeAll(flows, this.#handOn);
   }
 
   flush(): void {
@@ -97,13 +84,6 @@ export class TextOutput implements FlowSink {
     this.#file.close();
   }
 
-  readonly #writeFlow = (flow: FlowRecord): void => forEachRecord(flow, this.#writeRecord);
-
-  readonly #writeRecord = (flow: FlowRecord): void => {
-    this.#format.write(flow);
-    if (this.#format.lines.isFull) this.#handOn();
-  };
-
   readonly #handOn = (): void => this.#file.write(this.#format.lines.take());
 }
 
@@ -111,30 +91,6 @@ export class TextOutput implements FlowSink {
 export function lineOf(format: FlowFormat, flow: FlowRecord): string {
   format.write(flow);
   return String.fromCharCode(...format.lines.take());
-}
-
-/** Names that a hostile sender can make up without end are not all kept. */
-const MOST_NAMES = 256;
-
-/** Keeps what `write` gave for a name: a firewall has few interfaces, every flow names one, and most the one before. */
-export function rememberNames<Text extends object | string>(
-  write: (name: string) => Text,
-): (name: string) => Text {
-  const texts = new Map<string, Text>();
-  let lastName: string | undefined;
-  let lastText: Text;
-  return (name) => {
-    if (name === lastName) return lastText;
-    let text = texts.get(name);
-    if (text === undefined) {
-      if (texts.size >= MOST_NAMES) texts.clear();
-      text = write(name);
-      texts.set(name, text);
-    }
-    lastName = name;
-    lastText = text;
-    return text;
-  };
 }
 
 /**

@@ -10,7 +10,7 @@ import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
 import { OutputFile } from '../src/output-file.js';
-import { type FlowFormat, rememberNames, TextOutput, lineOf as textOf } from '../src/text-output.js';
+import { type FlowFormat, TextOutput, lineOf as textOf } from '../src/text-output.js';
 import { setInterface, volumeOf } from './flow-sample.js';
 
 /** Source and destination, each an address and a port. */
@@ -455,6 +455,9 @@ describe('the table of flows', () => {
   const times: [start: number, end: number, text: string][] = [
     [0, 0, '1970-01-01 00:00:00.000     0.000 TCP'],
     [-1, 1, '1969-12-31 23:59:59.999     0.002 TCP'],
+    [-0.5, 86_399_999.9, '1969-12-31 23:59:59.999 86400.000 TCP'],
+    [-86_400_000, -62_135_596_800_000, '1969-12-31 00:00:00.000 -62135510400.000 TCP'],
+    [253_402_300_800_000, 253_402_300_800_001, '+010000-01-01 00:00:00.000  0.001 TCP'],
     [1000.9, 1.2, '1970-01-01 00:00:01.000    -0.999 TCP'],
     [0, 4294967295999, '1970-01-01 00:00:00.000 4294967295.999 TCP'],
     [8.64e15 + 1000, 8.64e15 + 1001, '8640000000001000            0.001 TCP'],
@@ -467,19 +470,6 @@ describe('the table of flows', () => {
       ).to.equal(text);
     });
   }
-});
-
-describe('rememberNames', () => {
-  it('gives the right text for more names than it keeps, and writes a known one once', () => {
-    let written = 0;
-    const text = rememberNames((name) => {
-      written++;
-      return `<${name}>`;
-    });
-    for (let round = 0; round < 3; round++) expect(text('em0')).to.equal('<em0>');
-    expect(written).to.equal(1);
-    for (let n = 0; n < 1000; n++) expect(text(`em${n}`)).to.equal(`<em${n}>`);
-  });
 });
 
 describe('text output', () => {

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { SocketAddress } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { writeAddress } from '../protocol/address.js';
 import type { FlowRows } from '../protocol/flow-record.js';
 import { locatePfsync, Payload } from '../protocol/link.js';
 import {
@@ -106,6 +106,12 @@ function hexWord(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0');
 }
 
+function addressAt(view: DataView, at: number, family: number): string {
+  if (family === 4) return Array.from({ length: 4 }, (_, i) => view.getUint8(at + i)).join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(at + 2 * i).toString(16));
+  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
+}
+
 function nameAt(view: DataView, at: number): string {
   const octets = Array.from({ length: 16 }, (_, i) => view.getUint8(at + i));
   return String.fromCharCode(...octets.slice(0, octets.indexOf(0)));
@@ -113,7 +119,7 @@ function nameAt(view: DataView, at: number): string {
 
 function describeState(state: StateRow): Record<string, unknown> {
   const end = (which: number, family: number) => ({
-    ip: writeAddress(state.view, state.addressAt(which), family),
+    ip: addressAt(state.view, state.addressAt(which), family),
     port: state.port(which),
   });
   const volume = newVolume();
