@@ -148,16 +148,8 @@ export class PfsyncReader {
     const whole = count * stride <= end - at ? count : Math.floor((end - at) / stride);
     if (action.state !== undefined) {
       this.#readStates(view, at, stride, whole, action.kind as StateAction, action.state);
-    } else if (action.kind === 'compressedUpdate') {
-      for (let done = 0; done < whole; done += MOST_RECORDS) {
-        this.#updates.read(view, at + done * stride, Math.min(whole - done, MOST_RECORDS), stride);
-        this.#handler.compressedUpdate(this.#updates);
-      }
-    } else if (action.kind === 'compressedDelete') {
-      for (let done = 0; done < whole; done += MOST_RECORDS) {
-        this.#keys.read(view, at + done * stride, Math.min(whole - done, MOST_RECORDS), stride);
-        this.#handler.compressedDelete(this.#keys);
-      }
+    } else if (action.kind === 'compressedUpdate' || action.kind === 'compressedDelete') {
+      this.#readCompressed(view, at, stride, whole, action.kind);
     } else {
       for (let i = 0; i < whole; i++) this.#readRecord(view, at + i * stride, action.kind);
     }
@@ -179,6 +171,21 @@ export class PfsyncReader {
       if (kind === 'delete') this.#handler.delete(STATES);
       else if (kind === 'insert') this.#handler.insert(STATES);
       else this.#handler.update(STATES);
+    }
+  }
+
+  #readCompressed(
+    view: DataView,
+    at: number,
+    stride: number,
+    count: number,
+    kind: 'compressedUpdate' | 'compressedDelete',
+  ): void {
+    const records = kind === 'compressedUpdate' ? this.#updates : this.#keys;
+    for (let done = 0; done < count; done += MOST_RECORDS) {
+      records.read(view, at + done * stride, Math.min(count - done, MOST_RECORDS), stride);
+      if (kind === 'compressedUpdate') this.#handler.compressedUpdate(this.#updates);
+      else this.#handler.compressedDelete(this.#keys);
     }
   }
 

@@ -116,22 +116,14 @@ export class StateTracker implements PfsyncHandler {
   compressedUpdate(updates: CompressedUpdateView): void {
     const { table } = this;
     this.#stats.records.compressedUpdate += updates.count;
-    for (let n = 0; n < updates.count; n++) {
-      const { idHigh, idLow, creatorId } = updates.select(n);
-      table.expect(n, idHigh, idLow, creatorId);
-    }
-    table.fetch(updates.count, false);
+    this.#expectKeys(updates, false);
     for (let n = 0; n < updates.count; n++) this.#follow(table.findExpected(n), updates.select(n));
   }
 
   compressedDelete(keys: StateKeyView): void {
     const { table } = this;
     this.#stats.records.compressedDelete += keys.count;
-    for (let n = 0; n < keys.count; n++) {
-      const { idHigh, idLow, creatorId } = keys.select(n);
-      table.expect(n, idHigh, idLow, creatorId);
-    }
-    table.fetch(keys.count, true);
+    this.#expectKeys(keys, true);
     for (let n = 0; n < keys.count; n++) this.#letGo(table.findExpected(n));
   }
 
@@ -207,6 +199,15 @@ export class StateTracker implements PfsyncHandler {
       table.expect(n, idHigh, idLow, creatorId);
     }
     table.fetch(states.count, true);
+  }
+
+  #expectKeys(records: CompressedUpdateView | StateKeyView, whole: boolean): void {
+    const { table } = this;
+    for (let n = 0; n < records.count; n++) {
+      const { idHigh, idLow, creatorId } = records.select(n);
+      table.expect(n, idHigh, idLow, creatorId);
+    }
+    table.fetch(records.count, whole);
   }
 
   #learn(known: number, state: StateRow, isTraffic: boolean, isUseful: boolean): void {
