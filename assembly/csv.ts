@@ -56,6 +56,7 @@ const NO_COUNTERS = piece(',none,');
 const FORWARD_RECORD = piece('false\n');
 const REPLY_RECORD = piece('true\n');
 
+/** The flows among many rows: see `writeRecords`. */
 export function writeCsv(format: TextFormat, lines: LineBuffer, row: usize, count: i32): i32 {
   return writeRecords(format, lines, row, count, writeCsvRecord);
 }

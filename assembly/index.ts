@@ -1,7 +1,7 @@
 /**
  * The core: what every state passes through, compiled to one WebAssembly module. State records become flow rows
- * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow and IPFIX or lines of text. It has no state of its own:
- * everything lies in memory that its callers asked for and name. `protocol/core` is the way in.
+ * (`protocol/flow-row`), rows become flows, and flows become records of NetFlow and IPFIX or lines of text. It has no state
+ * of its own: everything lies in memory that its callers asked for and name. `protocol/core` is the way in.
  */
 export { writeCsv, writeCsvRecord } from './csv';
 export { isOwn, reasonToSkip } from './filter';

@@ -87,6 +87,7 @@ function nameProtocol(protocol: usize, name: string): void {
   store<usize>(PROTOCOLS + protocol * sizeof<usize>(), piece(name));
 }
 
+/** The flows among many rows: see `writeRecords`. */
 export function writeTable(format: TextFormat, lines: LineBuffer, row: usize, count: i32): i32 {
   return writeRecords(format, lines, row, count, writeTableRecord);
 }
