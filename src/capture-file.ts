@@ -100,6 +100,7 @@ class CaptureReading {
   #source: RewindableSource | DecompressedSource;
   #octets = 0;
   #nextTurn = TURN;
+  #stopWaiting = (): void => {};
   /** Why the input could not be read to its end. */
   #failure: Error | undefined;
 
@@ -118,8 +119,11 @@ class CaptureReading {
   async run(): Promise<CaptureEnd> {
     const { signal } = this.#options;
     const window = this.#window;
-    const close = () => this.#source.close();
-    signal?.addEventListener('abort', close, { once: true });
+    const stop = () => {
+      this.#source.close();
+      this.#stopWaiting();
+    };
+    signal?.addEventListener('abort', stop, { once: true });
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();
@@ -129,8 +133,8 @@ class CaptureReading {
       const damage = reader?.damage ?? (signal?.aborted ? undefined : this.#cutShort(reader));
       return damage === undefined ? end : { ...end, damage };
     } finally {
-      signal?.removeEventListener('abort', close);
-      close();
+      signal?.removeEventListener('abort', stop);
+      this.#source.close();
       window.release();
     }
   }
@@ -218,14 +222,10 @@ class CaptureReading {
   }
 
   #untilDrained(): Promise<void> {
-    const { signal } = this.#options;
-    if (signal === undefined) return this.#consumer.drained();
-    if (signal.aborted) return Promise.resolve();
+    if (this.#options.signal?.aborted) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const stop = () => resolve();
-      signal.addEventListener('abort', stop, { once: true });
-      const drained = this.#consumer.drained().finally(() => signal.removeEventListener('abort', stop));
-      drained.then(resolve, reject);
+      this.#stopWaiting = resolve;
+      this.#consumer.drained().then(resolve, reject);
     });
   }
 
