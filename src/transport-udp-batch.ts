@@ -154,7 +154,8 @@ class UdpBatchTransport implements Transport {
   }
 
   #turn(): void {
-    this.#pump();
+    if (this.#isPaced || this.#waiting <= BATCH) this.#pump();
+    else this.#keepSending(BATCH);
     this.#isScheduled = this.#waiting > 0;
     if (this.#isScheduled) setTimeout(() => this.#turn(), 1);
     this.#wake();
@@ -180,13 +181,13 @@ class UdpBatchTransport implements Transport {
     if (this.#waiting % BATCH === 0) this.#pump();
   }
 
-  /** Does not wait for the event loop, which a conversion seldom turns. */
-  #keepSending(): void {
+  /** Gives the next run, where so many wait and none is on its way. A conversion seldom turns the event loop. */
+  #keepSending(least = this.#run): void {
     if (this.#aside > 0) {
       if (!this.#batch.isAsideOver) return;
       this.#asideEnded(this.#batch.awaitAside());
     }
-    if (this.#waiting >= this.#run) this.#sendAside();
+    if (this.#waiting >= least) this.#sendAside();
   }
 
   #sendAside(): void {
