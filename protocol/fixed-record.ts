@@ -1,7 +1,8 @@
 /** What NetFlow v1 and v5 have in common: messages of records of one fixed layout, which the core makes (`assembly/fixed-record`). */
-import { allocate, type CoreOwner, octetsAt, onBehalfOf, viewOf, writeWords } from './core.js';
+import { allocate, type CoreOwner, onBehalfOf, viewOf, writeWords } from './core.js';
 import { type FlowRows, type NatView, sourceEnds } from './flow-record.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
+import { type MessagePlaces, placesIn } from './message-place.js';
 import { UptimeClock } from './uptime.js';
 
 export interface FixedFormat {
@@ -18,8 +19,10 @@ export interface FixedFormat {
 const RECORD_LENGTH = 48;
 
 /** What stands where in what the core knows of an encoder: words of 32 bits. */
+const MESSAGE = 4;
 const FIRST = 8;
 const NEXT = 12;
+const END = 16;
 const UNSUPPORTED = 28;
 const CLAMPED = 32;
 const SEQUENCE = 40;
@@ -27,27 +30,25 @@ const ENCODER_LENGTH = 48;
 
 export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner {
   readonly #clock = new UptimeClock();
-  readonly #room: MessageRoom;
+  readonly #places: MessagePlaces;
   readonly #headerLength: number;
-  /** The message that is being filled, in the core's memory. */
-  readonly #octets: Uint8Array;
+  /** Octets of the records that fill a message. */
+  readonly #full: number;
   /** Address of what the core knows of the encoder. */
   readonly #at: number;
   readonly #encoder: DataView;
 
   constructor(room: MessageRoom, format: FixedFormat, nat: NatView) {
     const { version, headerLength, mostRecords, engineType = 0, engineId = 0, sequence = 0 } = format;
-    this.#room = room;
+    this.#places = placesIn(room);
     this.#headerLength = headerLength;
-    const message = allocate(room.longest, this);
-    this.#octets = octetsAt(message, room.longest);
+    const fitting = Math.floor((room.longest - headerLength) / RECORD_LENGTH);
+    this.#full = Math.min(mostRecords, fitting) * RECORD_LENGTH;
     this.#at = allocate(ENCODER_LENGTH, this);
     this.#encoder = viewOf(this.#at, ENCODER_LENGTH);
-    const fitting = Math.floor((room.longest - headerLength) / RECORD_LENGTH);
-    const first = message + headerLength;
-    const end = first + Math.min(mostRecords, fitting) * RECORD_LENGTH;
     const tail = [version, sequence, engineType | (engineId << 8)];
-    writeWords(this.#at, [this.#clock.at, message, first, first, end, ...sourceEnds(nat), 0, 0, ...tail]);
+    writeWords(this.#at, [this.#clock.at, 0, 0, 0, 0, ...sourceEnds(nat), 0, 0, ...tail]);
+    this.#begin();
   }
 
   get losses(): EncoderLosses {
@@ -84,6 +85,18 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner
   }
 
   sendMessage(records: number): void {
-    this.#room.send(this.#octets, this.#headerLength + records * RECORD_LENGTH, records);
+    this.#places.sendPlaced(this.#headerLength + records * RECORD_LENGTH, records);
+    this.#begin();
+  }
+
+  /** The next message is made in the next place. */
+  #begin(): void {
+    const encoder = this.#encoder;
+    const message = this.#places.place.at;
+    const first = message + this.#headerLength;
+    encoder.setUint32(MESSAGE, message, true);
+    encoder.setUint32(FIRST, first, true);
+    encoder.setUint32(NEXT, first, true);
+    encoder.setUint32(END, first + this.#full, true);
   }
 }

@@ -1,7 +1,7 @@
 /** Messages of sets, as in NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): fills each up, and announces templates in time. */
-import { allocate, octetsAt, viewOf } from './core.js';
 import type { Field } from './element.js';
 import { FIRST_ANNOUNCEMENTS, type MessageRoom } from './message.js';
+import { type MessagePlace, type MessagePlaces, placesIn } from './message-place.js';
 import type { Template } from './template.js';
 import { UptimeClock } from './uptime.js';
 
@@ -56,11 +56,10 @@ export class MessageWriter {
   messages = 0;
   octets = 0;
   flowRecords = 0;
-  /** The message that is being filled, in the core's memory; it begins at this address. */
-  readonly start: number;
-  readonly view: DataView;
-  readonly #octets: Uint8Array;
   readonly #room: MessageRoom;
+  readonly #places: MessagePlaces;
+  /** Of the message that is being filled. */
+  #place: MessagePlace;
   readonly #dialect: Dialect;
   readonly #options: WriterOptions;
   readonly #oneSetPerMessage: boolean;
@@ -88,12 +87,20 @@ export class MessageWriter {
     this.#options = options;
     this.#header.domain = options.domain;
     this.#limit = room.longest & ~3;
-    this.start = allocate(room.longest, this);
-    this.#octets = octetsAt(this.start, room.longest);
-    this.view = viewOf(this.start, this.#limit);
+    this.#places = placesIn(room);
+    this.#place = this.#places.place;
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;
+  }
+
+  /** Address of the message that is being filled, in the core's memory. */
+  get start(): number {
+    return this.#place.at;
+  }
+
+  get view(): DataView {
+    return this.#place.view;
   }
 
   /** Octets of records that a message has room for. */
@@ -223,6 +230,7 @@ export class MessageWriter {
 
   #startMessage(now: number): void {
     this.#isOpen = true;
+    this.#place = this.#places.place;
     this.clock.open(now);
     this.#at = this.#dialect.headerLength;
     this.#dataRecords = 0;
@@ -263,7 +271,7 @@ export class MessageWriter {
     this.messages++;
     this.octets += this.#at;
     this.flowRecords += this.#flowRecords;
-    this.#room.send(this.#octets, this.#at, this.#flowRecords);
+    this.#places.sendPlaced(this.#at, this.#flowRecords);
     this.onSent?.(now);
   }
 }

@@ -1,5 +1,6 @@
 /** Where encoders send their messages, and what they have in common. */
 import type { FlowRecord, FlowRows } from './flow-record.js';
+import type { MessagePlaces } from './message-place.js';
 
 export interface MessageRoom {
   /** Octets of the longest message that it takes. */
@@ -10,6 +11,8 @@ export interface MessageRoom {
   readonly keepsTemplates?: boolean;
   /** Takes the first `length` of `octets`, which are `longest` at most, as a message of `records` flow records. They are copied. */
   send(octets: Uint8Array, length: number, records: number): void;
+  /** Where messages can be made that are not copied. What `send` takes goes there too: not while one is being made. */
+  readonly places?: MessagePlaces;
 }
 
 /** Turns flow records into the messages of one export format, filling each up. */

@@ -53,7 +53,8 @@ export class RecordRuns {
     for (let from = at; from < end; ) {
       const records = Math.min((end - from) / recordLength, recordsOfMessage);
       const octets = records * recordLength;
-      core.copy(writer.start + writer.place(template, octets, now, records), from, octets);
+      const offset = writer.place(template, octets, now, records);
+      core.copy(writer.start + offset, from, octets);
       from += octets;
     }
     template.forget();

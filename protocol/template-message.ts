@@ -141,9 +141,8 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
   placeRecord(kind: number, row: number): number {
     const template = this.#templates[kind]!;
     const writer = this.#writer;
-    return (
-      writer.start + writer.place(template, template.recordLength, memory.getFloat64(row + OBSERVED, true))
-    );
+    const offset = writer.place(template, template.recordLength, memory.getFloat64(row + OBSERVED, true));
+    return writer.start + offset;
   }
 
   sendRun(kind: number): void {

@@ -4,7 +4,9 @@
  */
 
 import { createRequire } from 'node:module';
-import { copyIntoCore, core, octetsAt, takeMemory } from '../protocol/core.js';
+import { octetsAt } from '../protocol/core.js';
+import type { MessagePlace } from '../protocol/message-place.js';
+import { DatagramPlaces } from './datagram-places.js';
 import { monotonic } from './monotonic.js';
 import { pause } from './pause.js';
 
@@ -61,8 +63,10 @@ export interface DatagramBatch {
   readonly count: number;
   /** Datagrams of one length are sent as one message where they follow each other. */
   readonly cutsRuns: boolean;
-  /** Copies a datagram into its place: the first `length` of `octets`, which are no more than there is room for. */
-  fill(slot: number, octets: Uint8Array, length: number): void;
+  /** Where a datagram is made. */
+  place(slot: number): MessagePlace;
+  /** A datagram of so many octets is ready in its place. */
+  made(slot: number, length: number): void;
   lengthOf(slot: number): number;
   /**
    * Sends the `count` datagrams from `first` on; the answer is how many of them the system took. When that is 0, `error`
@@ -97,10 +101,7 @@ export function openBatch(to: BatchAddress, count: number, size: number): Datagr
 class KernelBatch implements DatagramBatch {
   readonly cutsRuns = true;
   readonly count: number;
-  /** Address of the first datagram, in the core's memory: what is encoded there is copied fastest. */
-  readonly #room: number;
-  /** Octets from one datagram to the next. */
-  readonly #distance: number;
+  readonly #places: DatagramPlaces;
   readonly #system: System;
   readonly #socket: number;
   readonly #lengths: Int32Array;
@@ -119,17 +120,16 @@ class KernelBatch implements DatagramBatch {
     this.#socket = number;
     this.#segments = canSegment ? MOST_SEGMENTS : 1;
     this.#lengths = new Int32Array(count);
-    // Memory of an ArrayBuffer never moves: what points at it is written once.
-    const distance = (size + 3) & ~3;
     this.count = count;
-    this.#distance = distance;
-    this.#room = takeMemory(count * distance);
+    this.#places = new DatagramPlaces(count, size);
+    const { first, distance } = this.#places;
+    // Memory of an ArrayBuffer never moves: what points at it is written once.
     this.#vectors = new DataView(new ArrayBuffer(count * IOVEC));
     this.#messages = new DataView(new ArrayBuffer(count * MMSGHDR));
     this.#messageOctets = new Uint8Array(this.#messages.buffer);
     this.#controls = new DataView(new ArrayBuffer(count * CMSG_SPACE));
     this.#vectorsAddress = system.addressOf(new Uint8Array(this.#vectors.buffer));
-    const roomAddress = system.addressOf(octetsAt(this.#room, count * distance));
+    const roomAddress = system.addressOf(octetsAt(first, count * distance));
     const controlsAddress = system.addressOf(new Uint8Array(this.#controls.buffer));
     for (let slot = 0; slot < count; slot++) {
       const control = slot * CMSG_SPACE;
@@ -141,8 +141,11 @@ class KernelBatch implements DatagramBatch {
     }
   }
 
-  fill(slot: number, octets: Uint8Array, length: number): void {
-    copyIntoCore(this.#room + slot * this.#distance, octets, length);
+  place(slot: number): MessagePlace {
+    return this.#places.at(slot);
+  }
+
+  made(slot: number, length: number): void {
     this.#lengths[slot] = length;
     this.#vectors.setInt32(slot * IOVEC + 8, length, true);
   }
@@ -198,7 +201,7 @@ class KernelBatch implements DatagramBatch {
   }
 
   close(): void {
-    core.release(this.#room);
+    this.#places.release();
     this.#system.close(this.#socket);
   }
 

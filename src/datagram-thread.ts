@@ -5,9 +5,11 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { copyIntoCore, core, memory, takeMemory } from '../protocol/core.js';
+import { memory } from '../protocol/core.js';
+import type { MessagePlace } from '../protocol/message-place.js';
 import type { BatchAddress, DatagramBatch } from './datagram-batch.js';
 import { ANSWERED, CAME_BACK, OUTCOME, type Run, type ThreadRoom } from './datagram-outcome.js';
+import { DatagramPlaces } from './datagram-places.js';
 import { leaveMemoryToThread } from './v8-flags.js';
 
 /** Megabytes: what the thread makes of garbage lives no longer than a run. */
@@ -23,13 +25,12 @@ export async function openThread(
 ): Promise<DatagramBatch | undefined> {
   if (availableParallelism() < 2) return undefined;
   leaveMemoryToThread();
-  const distance = (size + 3) & ~3;
-  const first = takeMemory(count * distance);
+  const places = new DatagramPlaces(count, size);
   const room: ThreadRoom = {
     ...to,
     memory: memory.buffer as SharedArrayBuffer,
-    first,
-    distance,
+    first: places.first,
+    distance: places.distance,
     lengths: sharedWords(count),
     errors: sharedWords(count),
     outcome: sharedWords(OUTCOME),
@@ -44,9 +45,9 @@ export async function openThread(
   });
   // From now on an error of the thread is one of the program.
   thread.removeAllListeners('error');
-  if (isOpen) return new ThreadBatch(thread, room);
+  if (isOpen) return new ThreadBatch(thread, room, places);
   await thread.terminate();
-  core.release(first);
+  places.release();
   return undefined;
 }
 
@@ -56,6 +57,7 @@ class ThreadBatch implements DatagramBatch {
   error = 0;
   readonly #thread: Worker;
   readonly #room: ThreadRoom;
+  readonly #places: DatagramPlaces;
   /** Runs asked for so far. */
   #asked = 0;
   /** Of the last run: the datagrams of which nobody has asked yet what became of them. */
@@ -63,9 +65,10 @@ class ThreadBatch implements DatagramBatch {
   #end = 0;
   #done = (): void => {};
 
-  constructor(thread: Worker, room: ThreadRoom) {
+  constructor(thread: Worker, room: ThreadRoom, places: DatagramPlaces) {
     this.#thread = thread;
     this.#room = room;
+    this.#places = places;
     this.count = room.lengths.length;
     thread.on('message', (answered: number) => {
       // An answer that was waited for is known already when its message comes.
@@ -73,8 +76,11 @@ class ThreadBatch implements DatagramBatch {
     });
   }
 
-  fill(slot: number, octets: Uint8Array, length: number): void {
-    copyIntoCore(this.#room.first + slot * this.#room.distance, octets, length);
+  place(slot: number): MessagePlace {
+    return this.#places.at(slot);
+  }
+
+  made(slot: number, length: number): void {
     this.#room.lengths[slot] = length;
   }
 
@@ -113,8 +119,7 @@ class ThreadBatch implements DatagramBatch {
   }
 
   close(): void {
-    const { first } = this.#room;
-    void this.#thread.terminate().then(() => core.release(first));
+    void this.#thread.terminate().then(() => this.#places.release());
   }
 
   #ask(run: Run, done: () => void): void {

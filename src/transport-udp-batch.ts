@@ -3,6 +3,8 @@
  * one system call for many, else on a thread beside where that helps. Where neither can be done, `transport-udp` serves.
  */
 import { getSystemErrorMap } from 'node:util';
+import { copyIntoCore } from '../protocol/core.js';
+import type { MessagePlace, MessagePlaces } from '../protocol/message-place.js';
 import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
 import { monotonic } from './monotonic.js';
 import { UNPACED } from './pace.js';
@@ -69,13 +71,14 @@ async function openBeside(
 /**
  * A ring of datagrams: those from `#first` on wait to be sent or are on their way, the one behind them is being filled.
  */
-class UdpBatchTransport implements Transport {
+class UdpBatchTransport implements Transport, MessagePlaces {
   readonly sent = new Delivered();
   readonly lost = new Delivered();
   errors = 0;
   onTrouble = (): void => {};
   readonly longest: number;
   readonly likesRuns: boolean;
+  readonly places = this;
   readonly #options: UdpOptions;
   readonly #batch: DatagramBatch;
   readonly #count: number;
@@ -117,9 +120,18 @@ class UdpBatchTransport implements Transport {
     return this.#refusals.areMany(monotonic());
   }
 
+  get place(): MessagePlace {
+    return this.#batch.place(this.#filling);
+  }
+
   send(octets: Uint8Array, length: number, records: number): void {
+    copyIntoCore(this.place.at, octets, length);
+    this.sendPlaced(length, records);
+  }
+
+  sendPlaced(length: number, records: number): void {
     const filling = this.#filling;
-    this.#batch.fill(filling, octets, length);
+    this.#batch.made(filling, length);
     this.#records[filling] = records;
     this.#waiting++;
     this.#filling = filling + 1 === this.#count ? 0 : filling + 1;

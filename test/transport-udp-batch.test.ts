@@ -6,7 +6,9 @@ import { availableParallelism } from 'node:os';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { MessagePlace } from '../protocol/message-place.js';
 import { type DatagramBatch, openBatch } from '../src/datagram-batch.js';
+import { DatagramPlaces } from '../src/datagram-places.js';
 import { Log } from '../src/log.js';
 import { paceOf, UNPACED } from '../src/pace.js';
 import type { Transport } from '../src/transport.js';
@@ -27,7 +29,7 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
       64,
       1000,
     )!;
-    for (let slot = 0; slot < 64; slot++) batch.fill(slot, new Uint8Array(1000), 1000);
+    for (let slot = 0; slot < 64; slot++) batch.made(slot, 1000);
     expect(batch.send(0, 64)).to.equal(64);
     expect(batch.pendingError()).to.equal(0);
     batch.close();
@@ -132,6 +134,7 @@ class PretendedBatch implements DatagramBatch {
   readonly runs: number[] = [];
   readonly isAsideOver: boolean;
   readonly #most: number;
+  readonly #places = new DatagramPlaces(64, 1472);
   #endAside = (): number => 0;
 
   /** Of a run aside, `most` datagrams are taken. */
@@ -140,7 +143,11 @@ class PretendedBatch implements DatagramBatch {
     this.#most = most;
   }
 
-  fill(): void {}
+  place(slot: number): MessagePlace {
+    return this.#places.at(slot);
+  }
+
+  made(): void {}
 
   lengthOf(): number {
     return 100;
@@ -170,7 +177,9 @@ class PretendedBatch implements DatagramBatch {
     return 0;
   }
 
-  close(): void {}
+  close(): void {
+    this.#places.release();
+  }
 }
 
 async function openPretended(batch: DatagramBatch): Promise<Transport> {
