@@ -68,6 +68,8 @@ export class MessageWriter {
   readonly #limit: number;
   /** Templates in use, in the order of their first record. */
   readonly #templates: Template[];
+  /** All of them have been announced often enough. */
+  #areKnown = false;
   #sequence: number;
   #refreshed = Number.NEGATIVE_INFINITY;
   #messagesSinceRefresh = 0;
@@ -134,13 +136,17 @@ export class MessageWriter {
     this.#sequence = 0;
     this.#refreshed = Number.NEGATIVE_INFINITY;
     for (const template of this.#templates) template.announcements = 0;
+    this.#areKnown = false;
   }
 
   /** Opens a set of `template`: in the message that is open, or in a new one. */
   #openSet(template: Template, length: number, now: number): void {
     this.#closeSet();
     const isNew = template.announcements === 0 && !this.#templates.includes(template);
-    if (isNew) this.#templates.push(template);
+    if (isNew) {
+      this.#templates.push(template);
+      this.#areKnown = false;
+    }
     const announcement = template.announcements === 0 ? SET_HEADER + template.announcementLength : 0;
     const needed = roundUp(announcement) + SET_HEADER + length;
     const mustLeave = this.#oneSetPerMessage || !this.clock.holds(now) || !this.#fits(needed);
@@ -162,6 +168,7 @@ export class MessageWriter {
       !this.#isRefreshing &&
       (Math.abs(now - this.#refreshed) >= refreshTime ||
         (refreshMessages > 0 && this.#messagesSinceRefresh >= refreshMessages));
+    if (!isDue && this.#areKnown) return;
     const { keepsTemplates = false } = this.#room;
     const enough = keepsTemplates ? 1 : FIRST_ANNOUNCEMENTS;
     const due =
@@ -169,6 +176,7 @@ export class MessageWriter {
         ? this.#templates
         : this.#templates.filter((template) => template.announcements < enough);
     if (due.length > 0) this.#announce(due, now);
+    this.#areKnown = this.#templates.every(({ announcements }) => announcements >= enough);
     if (isDue) this.#refresh(now);
   }
 
