@@ -5,6 +5,7 @@
 import {
   ADDRESS,
   ADDRESSES,
+  COUNTERS as COUNTERS_AT,
   DIRECTION,
   END as END_AT,
   END_REASON,
@@ -22,6 +23,7 @@ import {
   RESPONDER_OCTETS,
   START as START_AT,
 } from '../protocol/flow-row';
+import { TCPSEQ } from '../protocol/flow-terms';
 import {
   BIFLOW_DESCRIPTION,
   BIFLOW_FLAGS,
@@ -86,8 +88,10 @@ export function gather(
   store<u64>(words, load<u64>(row, PACKETS_AT), 4 * PACKETS);
   store<u64>(words, load<u64>(row, OCTETS_AT + REPLY_COUNTERS), 4 * REPLY_OCTETS);
   store<u64>(words, load<u64>(row, PACKETS_AT + REPLY_COUNTERS), 4 * REPLY_PACKETS);
-  store<u64>(words, wireNumber(load<f64>(row, INITIATOR_OCTETS)), 4 * PAYLOAD);
-  store<u64>(words, wireNumber(load<f64>(row, RESPONDER_OCTETS)), 4 * (PAYLOAD + 2));
+  if (load<u8>(row, COUNTERS_AT) === TCPSEQ) {
+    store<u64>(words, wireNumber(load<f64>(row, INITIATOR_OCTETS)), 4 * PAYLOAD);
+    store<u64>(words, wireNumber(load<f64>(row, RESPONDER_OCTETS)), 4 * (PAYLOAD + 2));
+  }
 }
 
 /** Addresses and ports from `source` on: the words of one side of the NAT. */
