@@ -100,6 +100,7 @@ class CaptureReading {
   #source: RewindableSource | DecompressedSource;
   #octets = 0;
   #nextTurn = TURN;
+  /** Ends the wait for a congested consumer. */
   #stopWaiting = (): void => {};
   /** Why the input could not be read to its end. */
   #failure: Error | undefined;
