@@ -134,6 +134,7 @@ class PretendedBatch implements DatagramBatch {
   readonly runs: number[] = [];
   readonly isAsideOver: boolean;
   readonly #most: number;
+  readonly #waiting = new Set<number>();
   readonly #places = new DatagramPlaces(64, 1472);
   #endAside = (): number => 0;
 
@@ -147,14 +148,20 @@ class PretendedBatch implements DatagramBatch {
     return this.#places.at(slot);
   }
 
-  made(): void {}
+  made(slot: number): void {
+    expect(this.#waiting).not.to.include(slot);
+    this.#waiting.add(slot);
+  }
 
   lengthOf(): number {
     return 100;
   }
 
   send(first: number, count: number): number {
-    for (let i = 0; i < count; i++) this.slots.push(first + i);
+    for (let slot = first; slot < first + count; slot++) {
+      this.slots.push(slot);
+      this.#waiting.delete(slot);
+    }
     return count;
   }
 
