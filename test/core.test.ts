@@ -1,3 +1,4 @@
+import { SocketAddress } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { allocate, memoryOctets, takeMemory, viewOf } from '../protocol/core.js';
@@ -24,6 +25,19 @@ const counter = fc.oneof(
   ...[3n, 6n, 9n, 12n, 18n].map((digits) => fc.bigInt({ min: 10n ** digits - 3n, max: 10n ** digits + 3n })),
   fc.bigInt({ min: 0n, max: 2000n }),
 );
+
+/** Octets of IPv6 with zeros here and there, but for the deprecated ::a.b.c.d, which the reference shows in dots. */
+const address6 = fc
+  .array(fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 0xffff })), {
+    minLength: 8,
+    maxLength: 8,
+  })
+  .filter((groups) => groups.slice(0, 6).some((group) => group !== 0))
+  .map((groups) => groups.map((group) => group.toString(16)).join(':'));
+
+function shortened(address: string): string {
+  return new SocketAddress({ address, family: 'ipv6' }).address;
+}
 
 describe('the text of the core', () => {
   const format = jsonFormat();
@@ -79,6 +93,72 @@ describe('the text of the core', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  it('has addresses of IPv6 as RFC 5952 wants them, at every end', () => {
+    const special = fc.constantFrom('0:0:0:0:0:ffff:c000:201', '0:0:0:0:0:0:0:0', '1:0:0:2:0:0:0:3');
+    fc.assert(
+      fc.property(fc.oneof(address6, special), address6, (one, other) => {
+        const ends = {
+          af: 6 as const,
+          afAfter: 6 as const,
+          originalSource: { address: one, port: 1 },
+          originalDestination: { address: other, port: 2 },
+          translatedSource: { address: other, port: 3 },
+          translatedDestination: { address: other, port: 2 },
+        };
+        const told = JSON.parse(lineOf(format, flowOf({ state: ends })));
+        expect(told.sourceIPv6Address).to.equal(shortened(one));
+        expect(told.destinationIPv6Address).to.equal(shortened(other));
+        expect(told.postNATSourceIPv6Address).to.equal(shortened(other));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  for (const exact of [0n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, LARGEST]) {
+    it(`writes the counter ${exact} as its digits`, () => {
+      expect(lineOf(format, flowOf({ octets: exact }))).to.contain(`"octetDeltaCount":${exact},`);
+    });
+  }
+
+  for (const [creatorId, text] of [
+    [0, '00000000'],
+    [0xffffffff, 'ffffffff'],
+    [0xa1b2c3d4, 'a1b2c3d4'],
+    [0x0000010f, '0000010f'],
+  ] as const) {
+    it(`writes the creator ${creatorId} as ${text}`, () => {
+      expect(JSON.parse(lineOf(format, flowOf({ state: { creatorId } }))).pf.creatorId).to.equal(text);
+    });
+  }
+
+  for (const [time, text] of [
+    [0, '0'],
+    [7, '7'],
+    [999.9, '999'],
+    [1000, '1000'],
+    [1700000000373.457, '1700000000373'],
+    [1700000000007, '1700000000007'],
+    [2147483647999, '2147483647999'],
+    [2147483648000, '2147483648000'],
+    [4294967295123, '4294967295123'],
+    [-1500.5, '-1501'],
+    [2 ** 74, '18889465931478580854784'],
+  ] as const) {
+    it(`writes the time ${time} as ${text}`, () => {
+      expect(lineOf(format, flowOf({ start: time }))).to.contain(`{"flowStartMilliseconds":${text},`);
+    });
+  }
+
+  it('gives each interface its own name, of more than it keeps', () => {
+    for (const open of [jsonFormat, csvFormat, tableFormat]) {
+      const format = open();
+      for (let n = 0; n < 2000; n++) {
+        const name = `em${n % 1000}`;
+        expect(lineOf(format, flowOf({ interfaceName: name }))).to.match(new RegExp(`[ ,"]${name}[ ,"]`));
+      }
+    }
   });
 
   for (const [name, textFormat] of [
