@@ -1,43 +1,35 @@
 /** Flows as comma-separated values, in the order of the columns in `src/format-csv`: a cell is empty where nothing is known. */
 import {
-  ADDRESS,
-  ADDRESSES,
   COUNTERS,
   CREATOR,
   DIRECTION,
   END,
   END_REASON,
-  FAMILY,
   ID,
   INITIATOR_OCTETS,
-  IS_TRANSLATED,
   OCTETS,
   PACKETS,
   PROTOCOL,
-  REPLY_COUNTERS,
   RESPONDER_OCTETS,
   RULE,
   START,
 } from '../protocol/flow-row';
-import { EXACT, PARTIAL, TCPSEQ } from '../protocol/flow-terms';
+import { NONE, TCPSEQ } from '../protocol/flow-terms';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms';
-import {
-  piece,
-  writeDecimal,
-  writeFirst,
-  writeHexadecimal,
-  writeInteger,
-  writeIpv4,
-  writeIpv6,
-  writePiece,
-} from './ascii';
-import { sourceEnd } from './source-end';
+import { piece, writeFirst, writeHexadecimal, writeInteger, writePiece } from './ascii';
 import { hasPorts } from './state-record';
 import {
+  byProvenance,
+  isEgress,
+  isTranslationTold,
   LineBuffer,
+  sourceOf,
   TextFormat,
+  writeAddress,
+  writeCounter,
   writeInterfaceName,
   writeMilliseconds,
+  writePayload,
   writePort,
   writeRecords,
 } from './text-format';
@@ -63,34 +55,33 @@ export function writeCsv(format: TextFormat, lines: LineBuffer, row: usize, coun
 
 /** One record as one line. */
 export function writeCsvRecord(format: TextFormat, lines: LineBuffer, row: usize, isReply: bool): void {
-  const isInbound = load<u8>(row, DIRECTION) === INBOUND;
   const reply: usize = isReply ? 1 : 0;
-  const source = sourceEnd(changetype<usize>(format) + offsetof<TextFormat>('inboundSource'), row);
+  const source = sourceOf(format, row, reply);
   let at = writeMilliseconds(lines.text + lines.length, row, START);
   at = writeMilliseconds(writePiece(at, COMMA), row, END);
-  at = writeEnds(writePiece(at, COMMA), row, source ^ reply);
+  at = writeEnds(writePiece(at, COMMA), row, source);
   at = writeFirst(writePiece(at, COMMA), load<u8>(row + (source >> 1), PROTOCOL));
   at = writeCounters(writePiece(at, COMMA), row, reply);
-  at = writePiece(at, isInbound === isReply ? EGRESS : INGRESS);
-  const tellsTranslation = format.tellsTranslation !== 0 && load<u8>(row, IS_TRANSLATED) !== 0;
-  at = tellsTranslation ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply) : writePiece(at, THREE_COMMAS);
+  at = writePiece(at, isEgress(row, isReply) ? EGRESS : INGRESS);
+  at = isTranslationTold(format, row)
+    ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply)
+    : writePiece(at, THREE_COMMAS);
   at = writeInterfaceName(format, writePiece(at, COMMA), row);
   at = writeFirst(writePiece(at, COMMA), load<u8>(row, END_REASON));
   at = writeHexadecimal(writePiece(at, COMMA), row + ID, 8);
   at = writeHexadecimal(writePiece(at, COMMA), row + CREATOR, 4);
-  at = writeInteger(writePiece(at, isInbound ? INBOUND_STATE : OUTBOUND_STATE), load<i32>(row, RULE));
-  at = writePiece(at, provenanceOf(row));
+  at = writePiece(at, load<u8>(row, DIRECTION) === INBOUND ? INBOUND_STATE : OUTBOUND_STATE);
+  at = writeInteger(at, load<i32>(row, RULE));
+  const counters = byProvenance(row, EXACT_COUNTERS, PARTIAL_COUNTERS, TCPSEQ_COUNTERS, NO_COUNTERS);
+  at = writePiece(at, counters);
   lines.length = <u32>(writePiece(at, isReply ? REPLY_RECORD : FORWARD_RECORD) - lines.text);
 }
 
 /** Four cells: addresses and ports. */
 function writeEnds(at: usize, row: usize, source: usize): usize {
-  const side = source >> 1;
-  const from = row + ADDRESSES + <usize>ADDRESS * source;
-  const to = row + ADDRESSES + <usize>ADDRESS * (source ^ 1);
-  if (load<u8>(row + side, FAMILY) === 4) at = writeIpv4(writePiece(writeIpv4(at, from), COMMA), to);
-  else at = writeIpv6(writePiece(writeIpv6(at, from), COMMA), to);
-  if (!hasPorts(load<u8>(row + side, PROTOCOL))) return writePiece(at, TWO_COMMAS);
+  at = writeAddress(at, row, source);
+  at = writeAddress(writePiece(at, COMMA), row, source ^ 1);
+  if (!hasPorts(load<u8>(row + (source >> 1), PROTOCOL))) return writePiece(at, TWO_COMMAS);
   at = writePort(writePiece(at, COMMA), row, source);
   return writePort(writePiece(at, COMMA), row, source ^ 1);
 }
@@ -98,20 +89,12 @@ function writeEnds(at: usize, row: usize, source: usize): usize {
 /** Four cells: octets and packets, or the octets of both directions that sequence numbers tell. */
 function writeCounters(at: usize, row: usize, reply: usize): usize {
   const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === EXACT || provenance === PARTIAL) {
-    const direction = row + <usize>REPLY_COUNTERS * reply;
-    at = writeDecimal(at, bswap<u64>(load<u64>(direction, OCTETS)));
-    at = writeDecimal(writePiece(at, COMMA), bswap<u64>(load<u64>(direction, PACKETS)));
-    return writePiece(at, TWO_COMMAS);
+  if (provenance === NONE) return writePiece(at, THREE_COMMAS);
+  if (provenance === TCPSEQ) {
+    at = writePayload(writePiece(at, TWO_COMMAS), row, INITIATOR_OCTETS);
+    return writePayload(writePiece(at, COMMA), row, RESPONDER_OCTETS);
   }
-  if (provenance !== TCPSEQ) return writePiece(at, THREE_COMMAS);
-  at = writeDecimal(writePiece(at, TWO_COMMAS), <u64>load<f64>(row, INITIATOR_OCTETS));
-  return writeDecimal(writePiece(at, COMMA), <u64>load<f64>(row, RESPONDER_OCTETS));
-}
-
-function provenanceOf(row: usize): usize {
-  const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === EXACT) return EXACT_COUNTERS;
-  if (provenance === PARTIAL) return PARTIAL_COUNTERS;
-  return provenance === TCPSEQ ? TCPSEQ_COUNTERS : NO_COUNTERS;
+  at = writeCounter(at, row, reply, OCTETS);
+  at = writeCounter(writePiece(at, COMMA), row, reply, PACKETS);
+  return writePiece(at, TWO_COMMAS);
 }

@@ -1,7 +1,5 @@
 /** Flows as one JSON object a line: keys are Information Element names; what has no element stands under `pf`. */
 import {
-  ADDRESS,
-  ADDRESSES,
   COUNTERS,
   COUNTERS_AGE,
   CREATOR,
@@ -12,32 +10,32 @@ import {
   FAMILY,
   ID,
   INITIATOR_OCTETS,
-  IS_TRANSLATED,
   OCTETS,
   PACKETS,
   PROTOCOL,
-  REPLY_COUNTERS,
   RESPONDER_OCTETS,
   ROW,
   RULE,
   START,
 } from '../protocol/flow-row';
-import { EXACT, FORWARD, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms';
+import { FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms';
 import { INBOUND, TRANSLATED_SOURCE } from '../protocol/pf-terms';
-import {
-  copyText,
-  piece,
-  writeDecimal,
-  writeFirst,
-  writeHexadecimal,
-  writeInteger,
-  writeIpv4,
-  writeIpv6,
-  writePiece,
-} from './ascii';
-import { sourceEnd } from './source-end';
+import { copyText, piece, writeFirst, writeHexadecimal, writeInteger, writePiece } from './ascii';
 import { hasPorts } from './state-record';
-import { LineBuffer, TextFormat, writeInterfaceName, writeMilliseconds, writePort } from './text-format';
+import {
+  byProvenance,
+  isEgress,
+  isTranslationTold,
+  LineBuffer,
+  sourceOf,
+  TextFormat,
+  writeAddress,
+  writeCounter,
+  writeInterfaceName,
+  writeMilliseconds,
+  writePayload,
+  writePort,
+} from './text-format';
 
 const FLOW_START = piece('{"flowStartMilliseconds":');
 const FLOW_END = piece(',"flowEndMilliseconds":');
@@ -118,28 +116,23 @@ function writeTimes(at: usize, row: usize): usize {
 
 /** What differs in a reply: ends, counters and direction. */
 function writeTraffic(format: TextFormat, at: usize, row: usize, isReply: bool): usize {
-  const isInbound = load<u8>(row, DIRECTION) === INBOUND;
   const reply: usize = isReply ? 1 : 0;
-  const source = sourceEnd(changetype<usize>(format) + offsetof<TextFormat>('inboundSource'), row);
-  const side = source >> 1;
-  at = writeEnds(at, row, source ^ reply, false);
-  at = writeFirst(writePiece(at, PROTOCOL_IDENTIFIER), load<u8>(row + side, PROTOCOL));
+  const source = sourceOf(format, row, reply);
+  at = writeEnds(at, row, source, false);
+  at = writeFirst(writePiece(at, PROTOCOL_IDENTIFIER), load<u8>(row + (source >> 1), PROTOCOL));
   at = writeCounters(at, row, reply);
-  at = writePiece(at, isInbound === isReply ? EGRESS : INGRESS);
-  const tellsTranslation = format.tellsTranslation !== 0 && load<u8>(row, IS_TRANSLATED) !== 0;
-  return tellsTranslation ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply, true) : at;
+  at = writePiece(at, isEgress(row, isReply) ? EGRESS : INGRESS);
+  return isTranslationTold(format, row) ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply, true) : at;
 }
 
 function writeEnds(at: usize, row: usize, source: usize, isPostNat: bool): usize {
   const side = source >> 1;
-  const from = row + ADDRESSES + <usize>ADDRESS * source;
-  const to = row + ADDRESSES + <usize>ADDRESS * (source ^ 1);
   if (load<u8>(row + side, FAMILY) === 4) {
-    at = writeIpv4(writePiece(at, isPostNat ? POST_SOURCE4 : SOURCE4), from);
-    at = writeIpv4(writePiece(at, isPostNat ? POST_DESTINATION4 : DESTINATION4), to);
+    at = writeAddress(writePiece(at, isPostNat ? POST_SOURCE4 : SOURCE4), row, source);
+    at = writeAddress(writePiece(at, isPostNat ? POST_DESTINATION4 : DESTINATION4), row, source ^ 1);
   } else {
-    at = writeIpv6(writePiece(at, isPostNat ? POST_SOURCE6 : SOURCE6), from);
-    at = writeIpv6(writePiece(at, isPostNat ? POST_DESTINATION6 : DESTINATION6), to);
+    at = writeAddress(writePiece(at, isPostNat ? POST_SOURCE6 : SOURCE6), row, source);
+    at = writeAddress(writePiece(at, isPostNat ? POST_DESTINATION6 : DESTINATION6), row, source ^ 1);
   }
   if (!hasPorts(load<u8>(row + side, PROTOCOL))) return writePiece(at, QUOTE);
   at = writePort(writePiece(at, isPostNat ? POST_SOURCE_PORT : SOURCE_PORT), row, source);
@@ -148,14 +141,13 @@ function writeEnds(at: usize, row: usize, source: usize, isPostNat: bool): usize
 
 function writeCounters(at: usize, row: usize, reply: usize): usize {
   const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === EXACT || provenance === PARTIAL) {
-    const direction = row + <usize>REPLY_COUNTERS * reply;
-    at = writeDecimal(writePiece(at, OCTET_COUNT), bswap<u64>(load<u64>(direction, OCTETS)));
-    return writeDecimal(writePiece(at, PACKET_COUNT), bswap<u64>(load<u64>(direction, PACKETS)));
+  if (provenance === NONE) return at;
+  if (provenance === TCPSEQ) {
+    at = writePayload(writePiece(at, INITIATOR), row, INITIATOR_OCTETS);
+    return writePayload(writePiece(at, RESPONDER), row, RESPONDER_OCTETS);
   }
-  if (provenance !== TCPSEQ) return at;
-  at = writeDecimal(writePiece(at, INITIATOR), <u64>load<f64>(row, INITIATOR_OCTETS));
-  return writeDecimal(writePiece(at, RESPONDER), <u64>load<f64>(row, RESPONDER_OCTETS));
+  at = writeCounter(writePiece(at, OCTET_COUNT), row, reply, OCTETS);
+  return writeCounter(writePiece(at, PACKET_COUNT), row, reply, PACKETS);
 }
 
 /** What both records of a flow say of its state, up to the value of `reply`. */
@@ -166,10 +158,8 @@ function writeState(format: TextFormat, at: usize, row: usize): usize {
   at = writeHexadecimal(writePiece(at, CREATOR_ID), row + CREATOR, 4);
   at = writePiece(at, load<u8>(row, DIRECTION) === INBOUND ? INBOUND_RULE : OUTBOUND_RULE);
   at = writeInteger(at, load<i32>(row, RULE));
-  const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === EXACT) return writePiece(at, EXACT_COUNTERS);
-  if (provenance === PARTIAL) return writePiece(at, PARTIAL_COUNTERS);
-  return writePiece(at, provenance === TCPSEQ ? TCPSEQ_COUNTERS : NO_COUNTERS);
+  const counters = byProvenance(row, EXACT_COUNTERS, PARTIAL_COUNTERS, TCPSEQ_COUNTERS, NO_COUNTERS);
+  return writePiece(at, counters);
 }
 
 function writeEnd(at: usize, row: usize, isReply: bool): usize {

@@ -1,39 +1,33 @@
 /** Flows as a table for the eye: the columns of `src/format-table`. */
 import {
-  ADDRESS,
-  ADDRESSES,
   COUNTERS,
-  DIRECTION,
   END,
   FAMILY,
   INITIATOR_OCTETS,
-  IS_TRANSLATED,
   OCTETS,
   PACKETS,
   PROTOCOL,
-  REPLY_COUNTERS,
   RESPONDER_OCTETS,
   START,
 } from '../protocol/flow-row';
-import { EXACT, NONE, PARTIAL, TCPSEQ } from '../protocol/flow-terms';
-import { INBOUND, ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pf-terms';
-import {
-  copyText,
-  piece,
-  writeDecimal,
-  writeFirst,
-  writeIpv4,
-  writeIpv6,
-  writePiece,
-  writeThree,
-} from './ascii';
-import { sourceEnd } from './source-end';
+import { NONE, TCPSEQ } from '../protocol/flow-terms';
+import { ORIGINAL_SOURCE, TRANSLATED_SOURCE } from '../protocol/pf-terms';
+import { copyText, piece, writeDecimal, writeFirst, writePiece, writeThree } from './ascii';
 import { hasPorts } from './state-record';
 import {
+  byProvenance,
+  COLON,
+  DOT,
+  isEgress,
+  isTranslationTold,
   LineBuffer,
+  sourceOf,
   TextFormat,
+  writeAddress,
+  writeCounter,
   writeDate,
   writeInterfaceName,
+  writePayload,
   writePort,
   writeRecords,
 } from './text-format';
@@ -61,12 +55,11 @@ const INBOUND_FLOW = piece('in');
 const OUTBOUND_FLOW = piece('out');
 const SOURCE_CHANGE = piece(' src ');
 const DESTINATION_CHANGE = piece(' dst ');
+const NOTHING = piece('');
 const UNKNOWN = piece('-');
 const AT_LEAST = piece('~');
 const SLASH = piece('/');
 const MINUS = piece('-');
-const DOT = piece('.');
-const COLON = piece(':');
 const LINE_END = piece('\n');
 
 /** By number: the protocol's name; 0 for one that has none here. */
@@ -96,8 +89,7 @@ export function writeTable(format: TextFormat, lines: LineBuffer, row: usize, co
 export function writeTableRecord(format: TextFormat, lines: LineBuffer, row: usize, isReply: bool): void {
   const line = lines.text + lines.length;
   const reply: usize = isReply ? 1 : 0;
-  const isInbound = load<u8>(row, DIRECTION) === INBOUND;
-  const source = sourceEnd(changetype<usize>(format) + offsetof<TextFormat>('inboundSource'), row) ^ reply;
+  const source = sourceOf(format, row, reply);
   const aside = line + ASIDE;
   let at = writeDate(format, line, row, START);
   at = endAt(line + DURATION_END, at, aside, writeDuration(aside, row));
@@ -108,13 +100,13 @@ export function writeTableRecord(format: TextFormat, lines: LineBuffer, row: usi
   at = endAt(line + DESTINATION_END, at, aside, writeAddress(aside, row, source ^ 1));
   at = writeEndPort(at, row, source ^ 1);
   at = startAt(line + DIRECTION_START, at);
-  at = writePiece(at, isInbound === isReply ? OUTBOUND_FLOW : INBOUND_FLOW);
+  at = writePiece(at, isEgress(row, isReply) ? OUTBOUND_FLOW : INBOUND_FLOW);
   const nameAt = startAt(line + INTERFACE_START, at);
   at = writeInterfaceName(format, nameAt, row);
   if (at === nameAt) at = writePiece(at, UNKNOWN);
   at = endAt(line + PACKETS_END, at, aside, writePackets(aside, row, reply));
   at = endAt(line + OCTETS_END, at, aside, writeOctets(aside, row, reply));
-  if (format.tellsTranslation !== 0 && load<u8>(row, IS_TRANSLATED) !== 0) {
+  if (isTranslationTold(format, row)) {
     at = writeTranslation(startAt(line + TRANSLATION_START, at), row, reply);
   }
   lines.length = <u32>(writePiece(at, LINE_END) - lines.text);
@@ -149,11 +141,6 @@ function writeProtocol(at: usize, protocol: u32): usize {
   return name === 0 ? writeFirst(at, protocol) : writePiece(at, name);
 }
 
-function writeAddress(at: usize, row: usize, end: usize): usize {
-  const address = row + ADDRESSES + <usize>ADDRESS * end;
-  return load<u8>(row + (end >> 1), FAMILY) === 4 ? writeIpv4(at, address) : writeIpv6(at, address);
-}
-
 /** A dot before the port of an IPv6 address, as nfdump has it. */
 function writeEndPort(at: usize, row: usize, end: usize): usize {
   const side = end >> 1;
@@ -164,22 +151,18 @@ function writeEndPort(at: usize, row: usize, end: usize): usize {
 /** `~` before a number: at least that many (partial). `-`: not known. */
 function writePackets(at: usize, row: usize, reply: usize): usize {
   const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === EXACT || provenance === PARTIAL) return writeCounter(at, row, reply, PACKETS);
-  return writePiece(at, UNKNOWN);
+  at = writePiece(at, byProvenance(row, NOTHING, AT_LEAST, UNKNOWN, UNKNOWN));
+  return provenance === TCPSEQ || provenance === NONE ? at : writeCounter(at, row, reply, PACKETS);
 }
 
 /** From TCP sequence numbers there are the payloads of both directions: initiator/responder. */
 function writeOctets(at: usize, row: usize, reply: usize): usize {
   const provenance: i32 = load<u8>(row, COUNTERS);
-  if (provenance === NONE) return writePiece(at, UNKNOWN);
+  at = writePiece(at, byProvenance(row, NOTHING, AT_LEAST, AT_LEAST, UNKNOWN));
+  if (provenance === NONE) return at;
   if (provenance !== TCPSEQ) return writeCounter(at, row, reply, OCTETS);
-  at = writeDecimal(writePiece(at, AT_LEAST), <u64>load<f64>(row, INITIATOR_OCTETS));
-  return writeDecimal(writePiece(at, SLASH), <u64>load<f64>(row, RESPONDER_OCTETS));
-}
-
-function writeCounter(at: usize, row: usize, reply: usize, counter: usize): usize {
-  if (load<u8>(row, COUNTERS) !== EXACT) at = writePiece(at, AT_LEAST);
-  return writeDecimal(at, bswap<u64>(load<u64>(row + <usize>REPLY_COUNTERS * reply + counter)));
+  at = writePayload(at, row, INITIATOR_OCTETS);
+  return writePayload(writePiece(at, SLASH), row, RESPONDER_OCTETS);
 }
 
 /** The ends that NAT changed. */

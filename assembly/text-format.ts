@@ -1,9 +1,33 @@
-/** What the ways of writing flows as text have in common: lines, interface names, times and ports. */
-import { DIRECTIONS, INTERFACE_NAME, PORTS, ROW } from '../protocol/flow-row';
-import { FORWARD, REPLY } from '../protocol/flow-terms';
-import { copyText, piece, writeDecimal, writePiece, writeShort, writeThree, writeTwo } from './ascii';
+/** What the ways of writing flows as text have in common: lines, what a record shows of its flow, names and times. */
+import {
+  ADDRESS,
+  ADDRESSES,
+  COUNTERS,
+  DIRECTION,
+  DIRECTIONS,
+  FAMILY,
+  INTERFACE_NAME,
+  IS_TRANSLATED,
+  PORTS,
+  REPLY_COUNTERS,
+  ROW,
+} from '../protocol/flow-row';
+import { EXACT, FORWARD, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms';
+import { INBOUND } from '../protocol/pf-terms';
+import {
+  copyText,
+  piece,
+  writeDecimal,
+  writeIpv4,
+  writeIpv6,
+  writePiece,
+  writeShort,
+  writeThree,
+  writeTwo,
+} from './ascii';
 import { writeDay, writeInterface, writeTime } from './imports';
 import { placeOf, RECENT } from './interface';
+import { sourceEnd } from './source-end';
 
 /** In the order in which `src/core-format` lays it down. */
 @unmanaged
@@ -72,6 +96,44 @@ export function writeRecords(
   return done;
 }
 
+/** The end that a record shows as its source. `reply` is 1 for a reply record, here and below, and else 0. */
+export function sourceOf(format: TextFormat, row: usize, reply: usize): usize {
+  return sourceEnd(changetype<usize>(format) + offsetof<TextFormat>('inboundSource'), row) ^ reply;
+}
+
+/** Whether the record shows what its flow was translated to. */
+export function isTranslationTold(format: TextFormat, row: usize): bool {
+  return format.tellsTranslation !== 0 && load<u8>(row, IS_TRANSLATED) !== 0;
+}
+
+/** flowDirection (61). */
+export function isEgress(row: usize, isReply: bool): bool {
+  return (load<u8>(row, DIRECTION) === INBOUND) === isReply;
+}
+
+/** One of four pieces, by where the counters come from. */
+export function byProvenance(row: usize, exact: usize, partial: usize, tcpseq: usize, none: usize): usize {
+  const provenance: i32 = load<u8>(row, COUNTERS);
+  if (provenance === EXACT) return exact;
+  if (provenance === PARTIAL) return partial;
+  return provenance === TCPSEQ ? tcpseq : none;
+}
+
+/** `counter` is OCTETS or PACKETS. */
+export function writeCounter(at: usize, row: usize, reply: usize, counter: usize): usize {
+  return writeDecimal(at, bswap<u64>(load<u64>(row + <usize>REPLY_COUNTERS * reply + counter)));
+}
+
+/** `payload` is INITIATOR_OCTETS or RESPONDER_OCTETS. */
+export function writePayload(at: usize, row: usize, payload: usize): usize {
+  return writeDecimal(at, <u64>load<f64>(row + payload));
+}
+
+export function writeAddress(at: usize, row: usize, end: usize): usize {
+  const address = row + ADDRESSES + <usize>ADDRESS * end;
+  return load<u8>(row + (end >> 1), FAMILY) === 4 ? writeIpv4(at, address) : writeIpv6(at, address);
+}
+
 export function writePort(at: usize, row: usize, end: usize): usize {
   return writeShort(at, bswap<u16>(load<u16>(row + 2 * end, PORTS)));
 }
@@ -104,8 +166,8 @@ const LAST_DATE: f64 = 8.64e15;
 /** Milliseconds. */
 const DAY: f64 = 86_400_000;
 
-const COLON = piece(':');
-const DOT = piece('.');
+export const COLON = piece(':');
+export const DOT = piece('.');
 
 /** Date and time of day, with three decimals. A time that has no date is its number. */
 export function writeDate(format: TextFormat, at: usize, row: usize, field: usize): usize {
