@@ -144,12 +144,6 @@ export function isInCore(view: DataView): boolean {
   return view.buffer === memory.buffer || buffers.has(view.buffer);
 }
 
-/** Copies octets from anywhere into the core's memory. */
-export function copyIntoCore(to: number, octets: Uint8Array, length: number): void {
-  if (octets.buffer === memory.buffer || buffers.has(octets.buffer)) core.copy(to, octets.byteOffset, length);
-  else memoryOctets.set(octets.subarray(0, length), to);
-}
-
 /** Writes words, as the core has them, one behind the other from `at` on. */
 export function writeWords(at: number, words: readonly number[]): void {
   for (const [i, word] of words.entries()) memory.setInt32(at + 4 * i, word, true);
