@@ -17,7 +17,6 @@ import { type CollectorSpec, optionsChoice } from './option-values.js';
 import { paceOf } from './pace.js';
 import type { Stats } from './stats.js';
 import type { Transport } from './transport.js';
-import { openUdp } from './transport-udp.js';
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -62,7 +61,7 @@ async function openExporter(
   });
 }
 
-/** Loads what is needed: a conversion over UDP does not wait for TLS, nor a small one for batches. */
+/** Loads what is needed: over UDP nothing waits for TLS, nor for node:dgram where datagrams leave without it. */
 async function openTransport(
   name: string,
   spec: CollectorSpec,
@@ -75,19 +74,24 @@ async function openTransport(
   if (protocol === 'udp') {
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     const pace = paceOf(isConversion ? rate : (rate ?? 0));
-    const follows = isConversion ? 'address' : 'name';
-    const udp = { ...common, maxMessage: options.maxMessage, pace, follows, mayWait: isConversion } as const;
+    const udp = { ...common, maxMessage: options.maxMessage, pace };
     // A batch has one address for as long as the program runs.
-    const isName = family === 0;
-    if (isConversion ? !options.reads.some(isLarge) : isName) return openUdp(udp);
+    if (!isConversion && family === 0) {
+      const { openUdp } = await import('./transport-udp.js');
+      return openUdp({ ...udp, follows: 'name' });
+    }
     const { openUdpBatch } = await import('./transport-udp-batch.js');
-    return openUdpBatch(udp);
+    return openUdpBatch({ ...udp, extent: isConversion ? extentOf(options) : undefined });
   }
   const { openTcp, policyOf } = await import('./transport-tcp.js');
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);
   const { openTls } = await import('./transport-tls.js');
   return openTls({ ...stream, files: options, serverName: options.tlsName });
+}
+
+function extentOf({ reads }: Options): 'short' | 'long' {
+  return reads.some(isLarge) ? 'long' : 'short';
 }
 
 type EncoderChoice = Pick<

@@ -1,6 +1,6 @@
 /** Converts captures, one after the other: what `-r` does. */
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, fstatSync } from 'node:fs';
 import { CaptureOpenError, isRegularFile, readCapture } from './capture-file.js';
 import type { Log } from './log.js';
 import { printable } from './log.js';
@@ -9,6 +9,8 @@ import type { Options } from './option-table.js';
 import type { Pipeline } from './pipeline.js';
 import { ProgressBar, wantsProgress } from './progress.js';
 import { StartError } from './transport.js';
+
+const STANDARD_ERROR = 2;
 
 /** Reads every capture of `-r`. What is damaged is counted in the pipeline's statistics. Throws a StartError. */
 export async function convert(
@@ -70,8 +72,10 @@ function reason(error: NodeJS.ErrnoException): string {
 }
 
 function progressBar(options: Options, pipeline: Pipeline) {
+  // Where it is something else, its stream need not be made.
+  const isTerminal = fstatSync(STANDARD_ERROR).isCharacterDevice() && process.stderr.isTTY;
+  if (!wantsProgress(options.progress, isTerminal)) return { update: () => {}, clear: () => {} };
   const { stderr } = process;
-  if (!wantsProgress(options.progress, stderr.isTTY === true)) return { update: () => {}, clear: () => {} };
   const bar = new ProgressBar({
     write: (text) => stderr.write(text),
     columns: () => stderr.columns ?? 80,

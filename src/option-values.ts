@@ -1,7 +1,7 @@
 /** The arguments of options: text in, value out, or a UsageError that says in one line what is wrong. */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { NatView } from '../protocol/flow-record.js';
 import { type Cidr, parseCidr } from './cidr.js';
+import { isIP, isIPv4, isIPv6 } from './ip-address.js';
 import { printable } from './log.js';
 
 /** A fault in the command line or the configuration file. Its message is one line without the program's name. */
@@ -146,7 +146,7 @@ export function endpoint(text: string): Endpoint {
     throw new UsageError(`${quote(text)}: ${quote(digits)} is not a port from 1 to 65535`);
   }
   const host = bracketed ?? plain;
-  return { host, family: isIP(host) as 0 | 4 | 6, port };
+  return { host, family: isIP(host), port };
 }
 
 /** An endpoint to bind to. */

@@ -1,7 +1,7 @@
 /** States of the program's own exports: to or from the address and port of one of its collectors. */
-import { isIPv4 } from 'node:net';
 import { allocate, core, memory } from '../protocol/core.js';
 import type { StateRow } from '../protocol/pfsync-state.js';
+import { isIPv4 } from './ip-address.js';
 
 /** What stands where in the core's memory: the number of ends and the address of the first, and of each end these. */
 const COUNT = 0;

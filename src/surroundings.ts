@@ -23,7 +23,10 @@ export function foreground(options: Options): Surroundings {
     format: options.logFormat,
     timestamps: false,
     priorities: isJournal(process.env, fstatSync(STANDARD_ERROR)),
-    stream: process.stderr,
+    // Made by the first line: it takes Node.js a millisecond.
+    get stream() {
+      return process.stderr;
+    },
     now: Date.now,
   });
   return { log, isBackground: false, rights: 'kept', ready: () => {}, end: () => log.close() };

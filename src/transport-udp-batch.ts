@@ -1,6 +1,6 @@
 /**
- * UDP to one address as fast as the system takes it, for large captures and live: datagrams leave in batches, on Linux with
- * one system call for many, else on a thread beside where that helps. Where neither can be done, `transport-udp` serves.
+ * UDP to one address as fast as the system takes it: datagrams leave in batches, on Linux with one system call for many, else on
+ * a thread beside where that helps. Where neither can be done, `transport-udp` serves.
  */
 import { getSystemErrorMap } from 'node:util';
 import { memoryOctets } from '../protocol/core.js';
@@ -10,14 +10,7 @@ import { monotonic } from './monotonic.js';
 import { UNPACED } from './pace.js';
 import { pause } from './pause.js';
 import { Delivered, type Transport, takeBack } from './transport.js';
-import {
-  collectorAddress,
-  LARGEST,
-  openUdp,
-  Refusals,
-  SEND_BUFFER,
-  type UdpOptions,
-} from './transport-udp.js';
+import { collectorAddress, LARGEST, Refusals, SEND_BUFFER, type UdpOptions } from './udp-collector.js';
 
 /**
  * Datagrams that are kept, as far as three megabytes hold them. With a quarter of them in one megabyte IPFIX took 3.84 s in
@@ -26,13 +19,15 @@ import {
 const MOST_DATAGRAMS = 2048;
 const FEWEST_DATAGRAMS = 64;
 const MEMORY = 3 << 20;
+/** Those of a short run: it would not come round, and to lay out 2048 takes a millisecond. */
+const FEW_DATAGRAMS = 256;
 
-/** Datagrams sent together where a pace holds them back: what one message of 64 KiB can hold. */
+/** Datagrams sent together where a pace holds them back, and in a short run: what one message of 64 KiB can hold. */
 const BATCH = 44;
 /**
- * Where none does, a run of this part of the ring is sent on a thread beside the program, which fills the others meanwhile: of
- * two processors, medians of 7 conversions, 0.70 s in place of 0.90 in v5 where the next run is given as soon as one is over,
- * and not when the event loop turns.
+ * Elsewhere a run of this part of the ring is sent on a thread beside the program, which fills the others meanwhile: of two
+ * processors, medians of 7 conversions, 0.70 s in place of 0.90 in v5 where the next run is given as soon as one is over, and
+ * not when the event loop turns.
  */
 const RUN = 1 / 4;
 /** The part of it that may wait; of the rest, a packet may need some more. With 7 eighths IPFIX took 1.41 s in place of 1.24. */
@@ -44,26 +39,24 @@ const ECONNREFUSED = 111;
 
 /** Resolves the name and opens the socket. Throws a StartError. `openKernel` is the way past node:dgram, or none. */
 export async function openUdpBatch(options: UdpOptions, openKernel = openBatch): Promise<Transport> {
-  const { endpoint, source } = options;
+  const { endpoint, source, extent } = options;
   const { family, address } = await collectorAddress(options);
   const size = options.maxMessage ?? LARGEST[family];
-  const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), MOST_DATAGRAMS);
+  const most = extent === 'short' ? FEW_DATAGRAMS : MOST_DATAGRAMS;
+  const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), most);
   const to = { family, address, port: endpoint.port, source, sendBuffer: SEND_BUFFER };
   const batch = openKernel(to, count, size) ?? (await openBeside(options, to, count, size));
-  return batch === undefined ? openUdp(options) : new UdpBatchTransport(options, batch, size);
+  if (batch !== undefined) return new UdpBatchTransport(options, batch, size);
+  const { openUdp } = await import('./transport-udp.js');
+  return openUdp(options);
 }
 
 /** Those that a thread of this program sends: with 2048 of them IPFIX takes 12 MiB more. */
 const MOST_BESIDE = 768;
 
-/** Another thread takes work off this one, not off the machine: it is for conversions that somebody waits for. */
-async function openBeside(
-  { mayWait = false, pace }: UdpOptions,
-  to: BatchAddress,
-  count: number,
-  size: number,
-) {
-  if (!mayWait || pace !== UNPACED) return undefined;
+/** Another thread takes work off this one, not off the machine: it is for long conversions, which somebody waits for. */
+async function openBeside({ extent, pace }: UdpOptions, to: BatchAddress, count: number, size: number) {
+  if (extent !== 'long' || pace !== UNPACED) return undefined;
   const { openThread } = await import('./datagram-thread.js');
   return openThread(to, Math.min(count, MOST_BESIDE), size);
 }
@@ -86,7 +79,8 @@ class UdpBatchTransport implements Transport, MessagePlaces {
   readonly #refusals = new Refusals();
   /** Datagrams of a run. */
   readonly #run: number;
-  readonly #isPaced: boolean;
+  /** Runs leave aside. Else datagrams leave as the pace allows, as many together as one message holds. */
+  readonly #sendsAside: boolean;
   /** Datagrams that may wait. */
   readonly #most: number;
   #first = 0;
@@ -100,16 +94,17 @@ class UdpBatchTransport implements Transport, MessagePlaces {
   #waiters: { few: number; wake: () => void }[] = [];
 
   constructor(options: UdpOptions, batch: DatagramBatch, longest: number) {
-    const { mayWait = false } = options;
+    const { extent, pace } = options;
+    const isPaced = pace !== UNPACED;
     this.#options = options;
     this.longest = longest;
-    this.#isPaced = options.pace !== UNPACED;
-    this.likesRuns = mayWait && !this.#isPaced && batch.cutsRuns;
+    this.#sendsAside = !isPaced && extent !== 'short';
+    this.likesRuns = !isPaced && extent === 'long' && batch.cutsRuns;
     this.#batch = batch;
     this.#count = batch.count;
     this.#records = new Int32Array(this.#count);
     this.#run = Math.floor(this.#count * RUN);
-    this.#most = this.#isPaced ? this.#count / 2 : MOST * this.#count;
+    this.#most = this.#sendsAside ? MOST * this.#count : this.#count / 2;
   }
 
   get isCongested(): boolean {
@@ -137,12 +132,12 @@ class UdpBatchTransport implements Transport, MessagePlaces {
     this.#filling = filling + 1 === this.#count ? 0 : filling + 1;
     if (this.#waiting === this.#count - 1) this.#makeRoom();
     else if (!this.#isScheduled) this.#sendLater();
-    else if (this.#isPaced) this.#pumpBatch();
+    else if (!this.#sendsAside) this.#pumpBatch();
     else if (filling % LOOK === 0) this.#keepSending();
   }
 
   drained(): Promise<void> {
-    return this.#until(this.#isPaced ? this.#count / 8 : this.#most - this.#run);
+    return this.#until(this.#sendsAside ? this.#most - this.#run : this.#count / 8);
   }
 
   async close(): Promise<void> {
@@ -166,7 +161,7 @@ class UdpBatchTransport implements Transport, MessagePlaces {
   }
 
   #turn(): void {
-    if (this.#isPaced || this.#waiting <= BATCH) this.#pump();
+    if (!this.#sendsAside || this.#waiting <= BATCH) this.#pump();
     else this.#keepSending(BATCH);
     this.#isScheduled = this.#waiting > 0;
     if (this.#isScheduled) setTimeout(() => this.#turn(), 1);

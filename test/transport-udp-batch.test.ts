@@ -12,8 +12,9 @@ import { DatagramPlaces } from '../src/datagram-places.js';
 import { Log } from '../src/log.js';
 import { paceOf, UNPACED } from '../src/pace.js';
 import type { Transport } from '../src/transport.js';
-import { openUdp, type UdpOptions, UdpTransport } from '../src/transport-udp.js';
+import { openUdp, UdpTransport } from '../src/transport-udp.js';
 import { openUdpBatch } from '../src/transport-udp-batch.js';
+import type { UdpOptions } from '../src/udp-collector.js';
 
 const canBatch = process.platform === 'linux' && process.arch === 'x64' && hasKoffi();
 const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs koffi on Linux)';
@@ -43,8 +44,9 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
       await transport.close();
       return transport.likesRuns;
     };
-    expect(await likesRuns({ mayWait: true, pace: UNPACED })).to.equal(true);
-    expect(await likesRuns({ mayWait: true, pace: paceOf(1000) })).to.equal(false);
+    expect(await likesRuns({ extent: 'long', pace: UNPACED })).to.equal(true);
+    expect(await likesRuns({ extent: 'long', pace: paceOf(1000) })).to.equal(false);
+    expect(await likesRuns({ extent: 'short', pace: UNPACED })).to.equal(false);
     expect(await likesRuns({ pace: UNPACED })).to.equal(false);
     collector.close();
   });
@@ -62,8 +64,12 @@ const title = canBatch ? 'UDP in batches' : 'UDP in batches (left out: needs kof
   });
 });
 
+(canBatch ? describe : describe.skip)(`${title}: a short run`, () => {
+  itSendsBatches((options) => openUdpBatch({ ...options, extent: 'short' }), 8000);
+});
+
 describe('UDP on a thread beside', () => {
-  const open = (options: UdpOptions) => openUdpBatch({ ...options, mayWait: true }, () => undefined);
+  const open = (options: UdpOptions) => openUdpBatch({ ...options, extent: 'long' }, () => undefined);
 
   itSendsBatches(open, 8300);
 
@@ -74,8 +80,9 @@ describe('UDP on a thread beside', () => {
       await transport.close();
       return transport instanceof UdpTransport;
     };
-    expect(await openWithout({ mayWait: true })).to.equal(availableParallelism() < 2);
-    expect(await openWithout({ mayWait: true, pace: paceOf(1000) })).to.equal(true);
+    expect(await openWithout({ extent: 'long' })).to.equal(availableParallelism() < 2);
+    expect(await openWithout({ extent: 'long', pace: paceOf(1000) })).to.equal(true);
+    expect(await openWithout({ extent: 'short' })).to.equal(true);
     expect(await openWithout({})).to.equal(true);
     collector.close();
   });
@@ -99,6 +106,16 @@ describe('UDP in runs beside the program', () => {
     await transport.close();
     expect(transport.sent.messages).to.equal(64);
     expect(batch.slots).to.deep.equal(Array.from({ length: 64 }, (_, i) => i));
+  });
+
+  it('is nothing for a short run, which sends a message as soon as it is full', async () => {
+    const batch = new PretendedBatch(true);
+    const transport = await openPretended(batch, 'short');
+    for (let i = 0; i < 60; i++) fill(transport, i, 100);
+    expect(transport.sent.messages).to.equal(44);
+    await transport.close();
+    expect(batch.runs).to.deep.equal([]);
+    expect(batch.slots).to.deep.equal(Array.from({ length: 60 }, (_, i) => i));
   });
 
   it('waits for a run where nothing else makes room', async () => {
@@ -189,9 +206,9 @@ class PretendedBatch implements DatagramBatch {
   }
 }
 
-async function openPretended(batch: DatagramBatch): Promise<Transport> {
+async function openPretended(batch: DatagramBatch, extent?: UdpOptions['extent']): Promise<Transport> {
   const collector = await listen(4, '127.0.0.1');
-  const transport = await openUdpBatch(optionsFor(collector), () => batch);
+  const transport = await openUdpBatch({ ...optionsFor(collector), extent }, () => batch);
   collector.close();
   return transport;
 }

@@ -2,7 +2,8 @@ import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { paceOf, UNPACED } from '../src/pace.js';
-import { openUdp, type UdpOptions } from '../src/transport-udp.js';
+import { openUdp } from '../src/transport-udp.js';
+import type { UdpOptions } from '../src/udp-collector.js';
 import { LineLog } from './peer/line-log.js';
 import { UdpCollector } from './peer/udp-collector.js';
 
