@@ -1,9 +1,10 @@
-/** Records of NetFlow v9 and IPFIX: which kind a flow's records are, and their words in the order of the template. */
+/** Records of NetFlow v9 and IPFIX: which kind a flow's records are, and their parts in the order of the template. */
 
 import {
   COUNTERS,
   DIRECTIONS,
   FAMILY,
+  ICMP_TYPE,
   IF_INDEX,
   IS_TRANSLATED,
   OBSERVED,
@@ -12,7 +13,7 @@ import {
   TRANSLATED_FAMILY,
 } from '../protocol/flow-row';
 import { FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms';
-import { UPTIMES } from '../protocol/flow-word';
+import { TRANSLATED_SOURCE } from '../protocol/pf-terms';
 import {
   BOTH,
   ESTIMATED,
@@ -26,10 +27,27 @@ import {
   TYPE_SIX,
   UNCOUNTED,
 } from '../protocol/record-kind';
-import { describeBoth, FlowDescription, gather, gatherEvent } from './flow-words';
 import { addTemplate, placeRecord, sendRun, useInterface } from './imports';
+import {
+  descriptionOf,
+  FlowParts,
+  gather,
+  putAddresses,
+  putClassAndProtocol,
+  putCounters,
+  putEstimate,
+  putEvent,
+  putEventTime,
+  putId,
+  putInterfaces,
+  putOtherPorts,
+  putPflowCounters,
+  putPorts,
+  putTimes,
+} from './record-part';
 import { sourceEnd } from './source-end';
 import { hasPorts } from './state-record';
+import { tcpControlBits } from './tcp-control-bits';
 import { countClipped, setTimes, UptimeClock } from './uptime';
 
 /** In the order in which `protocol/template-message` lays it down. */
@@ -40,6 +58,8 @@ export class TemplateEncoder {
   outboundSource: u32;
   /** 1 or 0: the choices of the profile. */
   isPflow: u32;
+  pads: u32;
+  tellsId: u32;
   tellsTranslation: u32;
   tellsEstimate: u32;
   isBiflow: u32;
@@ -48,9 +68,8 @@ export class TemplateEncoder {
   lastIndex: u32;
   /** Templates by kind, of u32 each; 0 is none yet. */
   templates: usize;
-  /** The words of the flow at hand. */
-  words: usize;
-  description: FlowDescription;
+  /** Of the flow at hand. */
+  parts: FlowParts;
   /** Of the message that is being filled, where times are uptimes; else 0. */
   clock: UptimeClock | null;
   /** The latest moment that a record in a run is from. */
@@ -59,17 +78,17 @@ export class TemplateEncoder {
 
 /** In the order in which `protocol/template` lays it down. */
 @unmanaged
-export class TemplateProgram {
+export class RecordTemplate {
   /** Octets of a record. */
   recordLength: u32;
-  /** Where the words of a record stand among the flow's, the last of which may be cut: u32 each, of a forward and of a reply record. */
-  forward: usize;
-  reply: usize;
   /** Records that wait, one behind the other; 0 is none. */
   run: usize;
   runLength: u32;
   runCapacity: u32;
 }
+
+/** biflowDirection (239): the forward direction is the initiator's. */
+const FROM_INITIATOR: u32 = 1;
 
 /** Writes the flows among the rows; the answer is how many records they became. */
 export function addTemplated(encoder: TemplateEncoder, row: usize, count: i32): u32 {
@@ -86,28 +105,33 @@ function addFlow(encoder: TemplateEncoder, row: usize): u32 {
     useInterface(row);
   }
   const source = sourceEnd(changetype<usize>(encoder) + offsetof<TemplateEncoder>('inboundSource'), row);
-  const kind = kindOf(encoder, row, source);
-  const words = encoder.words;
-  const description = encoder.description;
-  gather(words, description, row, source, (kind & (POST_NAT_FOUR | POST_NAT_SIX)) !== 0);
-  if ((kind & BOTH) !== 0) {
-    describeBoth(words, description);
-    write(encoder, withFlags(encoder, kind, false), row, false);
-    return 1;
+  gather(encoder.parts, row, source);
+  const common = kindOf(encoder, row, source);
+  const bits = encoder.isPflow !== 0 ? 0 : tcpControlBits(row);
+  const replyFlags = bits >> 8;
+  const type = encoder.isPflow !== 0 ? -1 : icmpType(row, source);
+  let directions: i32 = load<u8>(row, DIRECTIONS);
+  let kind = withType(withFlags(common, bits & 255), type);
+  let flags = type >= 0 ? <u32>type : bits & 255;
+  if ((common & BOTH) !== 0) {
+    directions = FORWARD;
+    kind |= replyFlags !== 0 ? HAS_REVERSE_FLAGS : 0;
+    flags |= replyFlags << 8;
   }
-  const directions: i32 = load<u8>(row, DIRECTIONS);
-  if ((directions & FORWARD) !== 0) write(encoder, withFlags(encoder, kind, false), row, false);
-  if ((directions & REPLY) !== 0) write(encoder, withFlags(encoder, kind, true), row, true);
+  for (let direction = FORWARD; direction <= REPLY; direction++) {
+    if ((directions & direction) !== 0) write(encoder, kind, row, source + direction - FORWARD, flags);
+    kind = withFlags(common, replyFlags);
+    flags = replyFlags;
+  }
   return directions === (FORWARD | REPLY) ? 2 : 1;
 }
 
 /** What the kinds of the flow's records have in common. */
 function kindOf(encoder: TemplateEncoder, row: usize, source: usize): i32 {
   const side = source >> 1;
-  const isIpv6 = load<u8>(row + side, FAMILY) === 6;
-  let kind = isIpv6 ? SIX : 0;
-  if (encoder.isPflow !== 0) return kind;
   const provenance: i32 = load<u8>(row, COUNTERS);
+  let kind = load<u8>(row + side, FAMILY) === 6 ? SIX : 0;
+  if (encoder.isPflow !== 0) return kind;
   kind |= hasPorts(load<u8>(row + side, PROTOCOL)) ? 0 : NO_PORTS;
   if (provenance === TCPSEQ && encoder.tellsEstimate !== 0) kind |= ESTIMATED;
   else if (provenance === TCPSEQ || provenance === NONE) kind |= UNCOUNTED;
@@ -118,77 +142,106 @@ function kindOf(encoder: TemplateEncoder, row: usize, source: usize): i32 {
   return kind;
 }
 
-/** The kind of the forward or the reply record. */
-function withFlags(encoder: TemplateEncoder, common: i32, isReply: bool): i32 {
-  if (encoder.isPflow !== 0) return common;
-  const description = encoder.description;
-  let kind = common;
-  kind |= (isReply ? description.replyFlags : description.flags) !== 0 ? HAS_FLAGS : 0;
-  if ((common & BOTH) !== 0 && description.replyFlags !== 0) kind |= HAS_REVERSE_FLAGS;
-  if (!isReply && description.icmpType >= 0) kind |= (common & SIX) !== 0 ? TYPE_SIX : TYPE_FOUR;
-  return kind;
+function withFlags(kind: i32, flags: u32): i32 {
+  return kind | (flags !== 0 ? HAS_FLAGS : 0);
 }
 
-function write(encoder: TemplateEncoder, kind: i32, row: usize, isReply: bool): void {
+function withType(kind: i32, type: i32): i32 {
+  if (type < 0) return kind;
+  return kind | ((kind & SIX) !== 0 ? TYPE_SIX : TYPE_FOUR);
+}
+
+/** Type of the ICMP message that opened the state, where it belongs to the addresses that are told; else -1. */
+function icmpType(row: usize, source: usize): i32 {
+  const isOriginalFamily = load<u8>(row + (source >> 1), FAMILY) === load<u8>(row, FAMILY);
+  return isOriginalFamily ? load<i16>(row, ICMP_TYPE) : -1;
+}
+
+/**
+ * Writes a record where others of its kind wait, or into a message. `flags` is what the elements behind the description tell:
+ * tcpControlBits or an ICMP type, and in the octet above it the reverse tcpControlBits.
+ */
+function write(encoder: TemplateEncoder, kind: i32, row: usize, end: usize, flags: u32): void {
   const entry = encoder.templates + 4 * <usize>kind;
-  let program = changetype<TemplateProgram>(<usize>load<u32>(entry));
-  if (changetype<usize>(program) === 0) {
-    program = changetype<TemplateProgram>(addTemplate(kind));
-    store<u32>(entry, changetype<usize>(program));
+  let template = changetype<RecordTemplate>(<usize>load<u32>(entry));
+  if (changetype<usize>(template) === 0) {
+    template = changetype<RecordTemplate>(addTemplate(kind));
+    store<u32>(entry, changetype<usize>(template));
   }
-  if (program.run !== 0) {
-    const observed = load<f64>(row, OBSERVED);
-    if (observed > encoder.latest) encoder.latest = observed;
-    copyWords(program, encoder.words, program.run + program.runLength, isReply);
-    program.runLength += program.recordLength;
-    if (program.runLength === program.runCapacity) sendRun(kind);
+  const waits = template.run !== 0;
+  const to = waits ? template.run + template.runLength : placeRecord(kind, row);
+  if (encoder.isPflow !== 0) writePflow(encoder.parts, kind, row, end, to);
+  else writeFull(encoder, kind, row, end, flags, to);
+  if (!waits) return;
+  const observed = load<f64>(row, OBSERVED);
+  if (observed > encoder.latest) encoder.latest = observed;
+  template.runLength += template.recordLength;
+  if (template.runLength === template.runCapacity) sendRun(kind);
+}
+
+/** Parts as `fullProfile` of `protocol/profile` has them. */
+function writeFull(encoder: TemplateEncoder, kind: i32, row: usize, end: usize, flags: u32, to: usize): void {
+  const parts = encoder.parts;
+  const arePortsTold = (kind & NO_PORTS) === 0;
+  to = putAddresses(to, row, end, (kind & SIX) !== 0);
+  if (arePortsTold) to = putPorts(to, parts, end);
+  to = putInterfaces(to, parts, end);
+  if (encoder.tellsId !== 0) to = putId(to, row);
+  to = encoder.clock ? putUptimes(to, row, encoder.clock!) : putTimes(to, parts);
+  if ((kind & ESTIMATED) !== 0) to = putEstimate(to, row);
+  else if ((kind & UNCOUNTED) === 0) to = putCounters(to, row, end);
+  if ((kind & (POST_NAT_FOUR | POST_NAT_SIX)) !== 0) {
+    const translated = TRANSLATED_SOURCE | (end & 1);
+    to = putAddresses(to, row, translated, (kind & POST_NAT_SIX) !== 0);
+    if (arePortsTold) to = putOtherPorts(to, row, translated);
+  }
+  if ((kind & BOTH) !== 0) {
+    to = putCounters(to, row, end ^ 1);
+    store<u32>(to, descriptionOf(parts, end) | (FROM_INITIATOR << 24));
+    if ((kind & (HAS_FLAGS | TYPE_FOUR | TYPE_SIX)) !== 0) store<u32>(to, flags, 4);
+    else if ((kind & HAS_REVERSE_FLAGS) !== 0) store<u16>(to, <u16>flags, 4);
     return;
   }
-  const at = placeRecord(kind, row);
-  tellUptimes(encoder, row);
-  copyWords(program, encoder.words, at, isReply);
+  const word = descriptionOf(parts, end) | (flags << 24);
+  if ((encoder.pads !== 0) | ((kind & (HAS_FLAGS | TYPE_FOUR | TYPE_SIX)) !== 0)) {
+    store<u32>(to, word);
+    return;
+  }
+  store<u16>(to, <u16>word);
+  store<u8>(to, <u8>(word >> 16), 2);
 }
 
-/** Writes an event of the row's flow by a template of the owner's own choice. `kind` is its number there. */
-export function addEvent(
-  encoder: TemplateEncoder,
-  program: TemplateProgram,
-  kind: i32,
-  row: usize,
-  source: usize,
-): void {
-  gather(encoder.words, encoder.description, row, source, true);
-  gatherEvent(encoder.words, row, source);
-  copyWords(program, encoder.words, placeRecord(kind, row), false);
+/** Parts as `pflowProfile` has them. */
+function writePflow(parts: FlowParts, kind: i32, row: usize, end: usize, to: usize): void {
+  to = putAddresses(to, row, end, (kind & SIX) !== 0);
+  to = putInterfaces(to, parts, end);
+  to = putPflowCounters(to, row, end);
+  to = putTimes(to, parts);
+  to = putPorts(to, parts, end);
+  putClassAndProtocol(to, parts);
 }
 
-/** Times as uptimes, which each message counts anew. */
-function tellUptimes(encoder: TemplateEncoder, row: usize): void {
-  const clock = encoder.clock;
-  if (!clock) return;
+/** Writes an event of the row's flow by a template of the owner's own choice, as its `natEventTemplates` has them. `kind` is its number there. */
+export function addEvent(encoder: TemplateEncoder, kind: i32, row: usize, source: usize): void {
+  const side = source >> 1;
+  const parts = encoder.parts;
+  gather(parts, row, source);
+  let to = placeRecord(kind, row);
+  to = putEventTime(to, parts);
+  to = putTimes(to, parts);
+  to = putAddresses(to, row, source, load<u8>(row + side, FAMILY) === 6);
+  to = putAddresses(to, row, TRANSLATED_SOURCE, load<u8>(row, TRANSLATED_FAMILY) === 6);
+  if (hasPorts(load<u8>(row + side, PROTOCOL))) {
+    to = putPorts(to, parts, source);
+    to = putOtherPorts(to, row, TRANSLATED_SOURCE);
+  }
+  putEvent(to, row, parts);
+}
+
+/** Times as the message counts them that is being filled. */
+function putUptimes(to: usize, row: usize, clock: UptimeClock): usize {
   setTimes(clock, row);
   countClipped(clock);
-  store<u64>(encoder.words, clock.times, 4 * UPTIMES);
-}
-
-/** Set in the place of a word: the next one belongs behind it, and both are copied at once. */
-const PAIR: u32 = 1;
-
-function copyWords(program: TemplateProgram, words: usize, to: usize, isReply: bool): void {
-  let place = isReply ? program.reply : program.forward;
-  const end = to + (program.recordLength & ~3);
-  for (; to < end; place += 4) {
-    const from = words + load<u32>(place);
-    if ((from & PAIR) !== 0) {
-      store<u64>(to, load<u64>(from - PAIR));
-      to += 8;
-    } else {
-      store<u32>(to, load<u32>(from));
-      to += 4;
-    }
-  }
-  const rest = program.recordLength & 3;
-  if (rest === 0) return;
-  let word = load<u32>(words + load<u32>(place));
-  for (let octet: u32 = 0; octet < rest; octet++, word >>= 8) store<u8>(to + octet, word);
+  store<u64>(to, clock.times);
+  return to + 8;
 }

@@ -56,7 +56,7 @@ interface Core {
   writeCsvRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
   writeTable(format: number, lines: number, row: number, count: number): number;
   writeTableRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
-  addEvent(encoder: number, program: number, kind: number, row: number, source: number): void;
+  addEvent(encoder: number, kind: number, row: number, source: number): void;
 }
 
 declare const WebAssembly: {

@@ -1,6 +1,7 @@
 /**
  * The export profiles of NetFlow v9 and IPFIX: which template a record has. A template is a list of parts; a part is a few
- * Information Elements that always stand together. Which parts a record needs follows from the flow.
+ * Information Elements that always stand together. Which parts a record needs follows from the flow; `assembly/template-record`
+ * writes them in the order that they have here.
  */
 import { type FlowRecord, familyAt, protocolAt } from './flow-record.js';
 import { hasPorts } from './pfsync-state.js';
@@ -58,6 +59,10 @@ export interface Profile {
   readonly hasUptimes: boolean;
   /** Kinds are those of pflow(4): SIX or none. */
   readonly isPflow: boolean;
+  /** Records are filled up to whole words. */
+  readonly pads: boolean;
+  /** Records tell the state's id. */
+  readonly tellsId: boolean;
   /** Records of translated flows show the translated addresses too. */
   readonly tellsTranslation: boolean;
   /** Payload known from TCP sequence numbers has elements of its own. */
@@ -112,7 +117,7 @@ function flagsOf(kind: number): Flags | undefined {
 
 /** The full profile: one template for each kind that occurs. */
 export function fullProfile(options: FullProfileOptions): Profile {
-  const { biflow, estimate, postNat, uptimes } = options;
+  const { biflow, estimate, flowId, pads, postNat, uptimes } = options;
   return {
     template: (kind) => new FlowTemplate(FIRST_ID + kind, partsOf(kind, options)),
     selectEvent: natEventTemplates(),
@@ -121,6 +126,8 @@ export function fullProfile(options: FullProfileOptions): Profile {
     oneSetPerMessage: false,
     hasUptimes: uptimes,
     isPflow: false,
+    pads,
+    tellsId: flowId,
     tellsTranslation: postNat,
     tellsEstimate: estimate,
     isBiflow: biflow,
@@ -164,6 +171,8 @@ export function pflowProfile(): Profile {
     oneSetPerMessage: true,
     hasUptimes: false,
     isPflow: true,
+    pads: false,
+    tellsId: false,
     tellsTranslation: false,
     tellsEstimate: false,
     isBiflow: false,

@@ -4,7 +4,6 @@ import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
 import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from './flow-record.js';
 import { IF_INDEX, INTERFACE_NAME, OBSERVED } from './flow-row.js';
-import { WORDS } from './flow-word.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { ORIGINAL_SOURCE } from './pf-terms.js';
@@ -33,9 +32,9 @@ export interface Extras {
 }
 
 /** What stands where in the encoder that the core knows (`assembly/template-record`). */
-const LATEST = 48;
+const LATEST = 56;
 const ENCODER_LENGTH = 64;
-const DESCRIPTION_LENGTH = 12;
+const PARTS_LENGTH = 32;
 
 export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreOwner {
   readonly clampedCounters = 0;
@@ -73,18 +72,19 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     this.#at = allocate(ENCODER_LENGTH, this);
     this.#encoder = viewOf(this.#at, ENCODER_LENGTH);
     this.#encoder.setFloat64(LATEST, Number.NEGATIVE_INFINITY, true);
-    const { isPflow, tellsTranslation, tellsEstimate, isBiflow } = profile;
+    const { isPflow, pads, tellsId, tellsTranslation, tellsEstimate, isBiflow } = profile;
     writeWords(this.#at, [
       ...sourceEnds(options.nat),
       Number(isPflow),
+      Number(pads),
+      Number(tellsId),
       Number(tellsTranslation),
       Number(tellsEstimate),
       Number(isBiflow),
       Number(own?.choice.names ?? false),
       0,
       allocate(4 * KINDS, this),
-      allocate(4 * WORDS, this),
-      allocate(DESCRIPTION_LENGTH, this),
+      allocate(PARTS_LENGTH, this),
       hasUptimes ? writer.clock.at : 0,
     ]);
   }
@@ -106,7 +106,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     if (template === undefined) return;
     const kind = template.id - this.#profile.firstId;
     this.#templates[kind] = template;
-    onBehalfOf(this).addEvent(this.#at, template.program, kind, flow.row, ORIGINAL_SOURCE);
+    onBehalfOf(this).addEvent(this.#at, kind, flow.row, ORIGINAL_SOURCE);
   }
 
   flush(now: number): void {
@@ -135,7 +135,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     const template = this.#profile.template(kind);
     this.#templates[kind] = template;
     this.#runs?.begin(template);
-    return template.program;
+    return template.at;
   }
 
   placeRecord(kind: number, row: number): number {

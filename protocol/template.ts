@@ -1,7 +1,6 @@
-/** Templates of NetFlow v9 and IPFIX: their Template Records, and what the core writes the records of a flow by. */
-import { allocate, viewOf, writeWords } from './core.js';
+/** Templates of NetFlow v9 and IPFIX: their Template Records, and where the records of a flow wait. */
+import { allocate, viewOf } from './core.js';
 import type { Field } from './element.js';
-import type { Part } from './template-part.js';
 
 /** A Template Record, or with scopes an Options Template Record. */
 export class Template {
@@ -25,34 +24,27 @@ export class Template {
   }
 }
 
-/** What stands where in the program that the core knows (`assembly/template-record`): words of 32 bits. */
-const RUN = 12;
-const RUN_LENGTH = 16;
-const RUN_CAPACITY = 20;
-const PROGRAM_LENGTH = 24;
+/** What stands where in what the core knows of a template (`assembly/template-record`): words of 32 bits. */
+const RECORD_LENGTH = 0;
+const RUN = 4;
+const RUN_LENGTH = 8;
+const RUN_CAPACITY = 12;
+const LENGTH = 16;
 
-/** In the place of a word: the next one belongs behind it. */
-const PAIR = 1;
-
-/** The records of a flow: which of its words they are, in which order. */
+/** The template of a kind of flow records, which the core writes. */
 export class FlowTemplate extends Template {
   /** Octets of a record. */
   readonly recordLength: number;
   /** Address of what the core knows of it. */
-  readonly program: number;
+  readonly at: number;
   readonly #view: DataView;
 
-  constructor(id: number, parts: readonly Part[]) {
-    super(
-      id,
-      parts.flatMap(({ fields }) => fields),
-    );
+  constructor(id: number, parts: readonly (readonly Field[])[]) {
+    super(id, parts.flat());
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
-    const forward = this.#places(parts.flatMap(({ words }) => words));
-    const reply = this.#places(parts.flatMap(({ replyWords }) => replyWords));
-    this.program = allocate(PROGRAM_LENGTH, this);
-    this.#view = viewOf(this.program, PROGRAM_LENGTH);
-    writeWords(this.program, [this.recordLength, forward, reply]);
+    this.at = allocate(LENGTH, this);
+    this.#view = viewOf(this.at, LENGTH);
+    this.#view.setUint32(RECORD_LENGTH, this.recordLength, true);
   }
 
   /** From now on records wait in the `capacity` octets at `run`, which are a multiple of a record's length. */
@@ -69,19 +61,5 @@ export class FlowTemplate extends Template {
   /** None waits any more. */
   forget(): void {
     this.#view.setUint32(RUN_LENGTH, 0, true);
-  }
-
-  /** Lays down where the words of a record stand among those of a flow. */
-  #places(words: readonly number[]): number {
-    const at = allocate(4 * words.length, this);
-    const whole = this.recordLength >> 2;
-    const places: number[] = [];
-    for (let n = 0; n < words.length; n++) {
-      const isPair = n + 1 < whole && words[n + 1] === words[n]! + 1;
-      places.push(4 * words[n]! + (isPair ? PAIR : 0));
-      if (isPair) n++;
-    }
-    writeWords(at, places);
-    return at;
   }
 }
