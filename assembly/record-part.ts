@@ -142,5 +142,5 @@ export function putEvent(to: usize, row: usize, parts: FlowParts): usize {
 
 /** A whole number as 64 bits in wire order; a time before 1970 becomes 0. */
 function wireNumber(value: f64): u64 {
-  return bswap<u64>(<u64>value);
+  return bswap<u64>(<u64>max<i64>(<i64>value, 0));
 }
