@@ -6,7 +6,6 @@ import {
   AGE,
   CREATOR,
   DESTINATION_SEQLO,
-  DESTINATION_STATE,
   DIRECTION,
   EXPIRE,
   FAMILY,
@@ -21,8 +20,6 @@ import {
   ROW,
   RULE,
   SOURCE_SEQLO,
-  SOURCE_STATE,
-  TIMEOUT,
 } from '../protocol/flow-row';
 import {
   ICMP,
@@ -116,10 +113,10 @@ function readState(layout: StateLayout, at: usize, row: usize): bool {
   store<u32>(row, load<u32>(at + layout.creatorId), CREATOR);
   store<u32>(row, network(at + layout.rule), RULE);
   store<u32>(row, family | (translatedFamily << 8) | (protocol << 16) | (translatedProtocol << 24), FAMILY);
-  store<u8>(row, direction, DIRECTION);
-  store<u8>(row, load<u8>(at + layout.timeout), TIMEOUT);
-  store<u8>(row, load<u8>(source, PEER_STATE), SOURCE_STATE);
-  store<u8>(row, load<u8>(destination, PEER_STATE), DESTINATION_STATE);
+  const timeout: u32 = load<u8>(at + layout.timeout);
+  const sourceState: u32 = load<u8>(source, PEER_STATE);
+  const destinationState: u32 = load<u8>(destination, PEER_STATE);
+  store<u32>(row, direction | (timeout << 8) | (sourceState << 16) | (destinationState << 24), DIRECTION);
   store<u32>(row, network(source + PEER_SEQLO), SOURCE_SEQLO);
   store<u32>(row, network(destination + PEER_SEQLO), DESTINATION_SEQLO);
   store<u32>(row, network(at + layout.creation), AGE);
@@ -134,8 +131,7 @@ function readState(layout: StateLayout, at: usize, row: usize): bool {
   store<u32>(row, translated, PORTS + 4);
   const doPortsDiffer = hasPorts(protocol) & (original !== translated);
   if (family === 4 && translatedFamily === 4) {
-    copyIpv4(ends, at, row);
-    store<u8>(row, differ4(row) | doPortsDiffer, IS_TRANSLATED);
+    store<u8>(row, copyIpv4(ends, at, row) | doPortsDiffer, IS_TRANSLATED);
   } else {
     copyIpv6(ends, at, row);
     store<u8>(row, (family !== translatedFamily) | differ6(row) | doPortsDiffer, IS_TRANSLATED);
@@ -189,11 +185,17 @@ function widened(at: usize): u64 {
   return (<u64>load<u32>(at)) << 32;
 }
 
-function copyIpv4(ends: usize, at: usize, row: usize): void {
-  store<u32>(row, load<u32>(at + load<u32>(ends)), ADDRESSES);
-  store<u32>(row, load<u32>(at + load<u32>(ends, 4)), ADDRESSES + ADDRESS);
-  store<u32>(row, load<u32>(at + load<u32>(ends, 8)), ADDRESSES + 2 * ADDRESS);
-  store<u32>(row, load<u32>(at + load<u32>(ends, 12)), ADDRESSES + 3 * ADDRESS);
+/** The answer is whether the translated ends are others. No branch for each: which of them differs is not to be guessed. */
+function copyIpv4(ends: usize, at: usize, row: usize): bool {
+  const source = load<u32>(at + load<u32>(ends));
+  const destination = load<u32>(at + load<u32>(ends, 4));
+  const translatedSource = load<u32>(at + load<u32>(ends, 8));
+  const translatedDestination = load<u32>(at + load<u32>(ends, 12));
+  store<u32>(row, source, ADDRESSES);
+  store<u32>(row, destination, ADDRESSES + ADDRESS);
+  store<u32>(row, translatedSource, ADDRESSES + 2 * ADDRESS);
+  store<u32>(row, translatedDestination, ADDRESSES + 3 * ADDRESS);
+  return ((source ^ translatedSource) | (destination ^ translatedDestination)) !== 0;
 }
 
 function copyIpv6(ends: usize, at: usize, row: usize): void {
@@ -208,13 +210,6 @@ function copyIpv6(ends: usize, at: usize, row: usize): void {
 /** Two ports in one word, as they stand on the wire: to be stored, and loaded again, in one go. */
 function portsAt(ends: usize, at: usize): u32 {
   return load<u16>(at + load<u32>(ends)) | ((<u32>load<u16>(at + load<u32>(ends, 4))) << 16);
-}
-
-/** Whether the original and the translated ends are others. No branch for each: which of them differ is not to be guessed. */
-function differ4(row: usize): bool {
-  const sources = load<u32>(row, ADDRESSES) ^ load<u32>(row, ADDRESSES + 2 * ADDRESS);
-  const destinations = load<u32>(row, ADDRESSES + ADDRESS) ^ load<u32>(row, ADDRESSES + 3 * ADDRESS);
-  return (sources | destinations) !== 0;
 }
 
 function differ6(row: usize): bool {

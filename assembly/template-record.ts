@@ -191,7 +191,7 @@ function writeFull(encoder: TemplateEncoder, kind: i32, row: usize, end: usize, 
   if ((kind & ESTIMATED) !== 0) to = putEstimate(to, row);
   else if ((kind & UNCOUNTED) === 0) to = putCounters(to, row, end);
   if ((kind & (POST_NAT_FOUR | POST_NAT_SIX)) !== 0) {
-    const translated = TRANSLATED_SOURCE | (end & 1);
+    const translated = TRANSLATED_SOURCE | (<i32>end & 1);
     to = putAddresses(to, row, translated, (kind & POST_NAT_SIX) !== 0);
     if (arePortsTold) to = putOtherPorts(to, row, translated);
   }
