@@ -63,25 +63,23 @@ export class FlowCounts {
 /** Full deletes of states of which nothing else is known: the way of most states where deletes have counters. */
 export function endDeleted(
   recentNames: usize,
-  clock: usize,
   filter: FlowFilter,
   counts: FlowCounts,
   halves: HalfDetector,
   row: usize,
   count: i32,
 ): i32 {
-  describeDeleted(recentNames, clock, row, count);
+  describeDeleted(recentNames, row, count);
   return endStates(filter, counts, halves, row, count);
 }
 
-/** The rows of full deletes become what is known of their flows, as far as the rows tell it. `clock` is where the message's time stands. */
-export function describeDeleted(recentNames: usize, clock: usize, row: usize, count: i32): void {
+/** The rows of full deletes become what is known of their flows, as far as the rows tell it. */
+export function describeDeleted(recentNames: usize, row: usize, count: i32): void {
   nameInterfaces(recentNames, row, count);
-  const time = load<f64>(clock);
   for (const end = row + <usize>count * ROW; row < end; row += ROW) {
+    const time = load<f64>(row, OBSERVED);
     store<f64>(row, time - 1000 * <f64>load<u32>(row, AGE), START);
     store<f64>(row, time, END);
-    store<f64>(row, time, OBSERVED);
     store<u8>(row, EXACT, COUNTERS);
     store<u8>(row, endReason(row), END_REASON);
     store<u8>(row, 0, IS_CONTINUED);

@@ -13,6 +13,7 @@ import {
   ID,
   INTERFACE_NAME,
   IS_TRANSLATED,
+  OBSERVED,
   OCTETS,
   PACKETS,
   PORTS,
@@ -64,11 +65,21 @@ const CASE: usize = 32;
 const PORT_OFFSETS: usize = 16;
 
 /**
- * Reads `count` records from `at` on, `stride` octets apart, into as many rows. The answer is how many of them could not be read.
+ * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands.
+ * The answer is how many of them could not be read.
  */
-export function readStates(layout: StateLayout, at: usize, stride: i32, count: i32, row: usize): i32 {
+export function readStates(
+  layout: StateLayout,
+  clock: usize,
+  at: usize,
+  stride: i32,
+  count: i32,
+  row: usize,
+): i32 {
+  const time = load<f64>(clock);
   let unreadable = 0;
   for (let i = 0; i < count; i++) {
+    store<f64>(row, time, OBSERVED);
     if (!readState(layout, at, row)) unreadable++;
     at += stride;
     row += ROW;

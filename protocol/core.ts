@@ -23,17 +23,16 @@ interface Core {
   allocate(octets: number): number;
   release(at: number): void;
   copy(to: number, from: number, octets: number): void;
-  readStates(layout: number, at: number, stride: number, count: number, row: number): number;
+  readStates(layout: number, clock: number, at: number, stride: number, count: number, row: number): number;
   recentNamesLength(): number;
   nameInterfaces(recent: number, row: number, count: number): void;
   isOwn(ownEnds: number, row: number): number;
   reasonToSkip(filter: number, row: number, provenance: number): number;
   halfDetectorLength(): number;
   noteHalves(detector: number, row: number, count: number): void;
-  describeDeleted(recentNames: number, clock: number, row: number, count: number): void;
+  describeDeleted(recentNames: number, row: number, count: number): void;
   endDeleted(
     recentNames: number,
-    clock: number,
     filter: number,
     counts: number,
     halves: number,

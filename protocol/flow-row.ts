@@ -50,7 +50,7 @@ export const EXPIRE = 156;
 export const SOURCE_SEQLO = 160;
 export const DESTINATION_SEQLO = 164;
 
-/** f64 each, milliseconds since the epoch; OBSERVED is the data's clock when the flow ended. */
+/** f64 each, milliseconds since the epoch; OBSERVED is the data's clock when the state was told of, and the flow ended. */
 export const START = 168;
 export const END = 176;
 export const OBSERVED = 184;

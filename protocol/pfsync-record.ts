@@ -7,6 +7,8 @@ export const MOST_RECORDS = 64;
 /** Records of one kind that follow each other in a message, looked at one at a time: the base of the small views. */
 class RecordView {
   view: DataView = new DataView(new ArrayBuffer(0));
+  /** Capture time of their message, in milliseconds since the epoch. */
+  time = 0;
   /** Where the record at hand begins. */
   at = 0;
   count = 0;

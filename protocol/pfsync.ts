@@ -1,6 +1,8 @@
 /** pfsync messages, versions 2 to 6: their headers, and the walk over their records. */
 
+import { allocate, memory } from './core.js';
 import { FlowBatch, type FlowRows } from './flow-record.js';
+import { ROW } from './flow-row.js';
 import {
   ACTIONS_V3,
   ACTIONS_V6,
@@ -19,8 +21,8 @@ import { BulkView, ClearView, CompressedUpdateView, MOST_RECORDS, StateKeyView }
 import { readStates } from './pfsync-state.js';
 
 /**
- * What a message tells, up to MOST_RECORDS at once of what comes in numbers. Views and rows are valid during the call only; rows
- * that are not readable tell nothing.
+ * What messages tell, up to MOST_RECORDS at once of what comes in numbers. Views and rows are valid during the call only; each
+ * knows the time of its message, and rows that are not readable tell nothing.
  */
 export interface PfsyncHandler {
   insert(states: FlowRows): void;
@@ -57,12 +59,18 @@ const HEADER = 20;
 /** Octets that must be there to tell the version of a message. */
 const SHORTEST_HEADER = 4;
 
-/** The rows that states are read into, valid while they are handed on. */
-const STATES = new FlowBatch(MOST_RECORDS);
-
-/** Reads messages one after the other; its views are reused. */
+/**
+ * Reads messages one after the other; its views are reused. States of one kind are handed on together, also those of messages
+ * that follow each other, as soon as there are MOST_RECORDS of them or something else is told. Who cannot wait calls `handOn`.
+ */
 export class PfsyncReader {
   readonly #handler: PfsyncHandler;
+  /** States that wait, all of one kind, and how many of them cannot be read. */
+  readonly #states = new FlowBatch(MOST_RECORDS);
+  #kind: StateAction = 'delete';
+  #unreadable = 0;
+  /** Where the core finds `time`. */
+  readonly #clock = allocate(8, this);
   readonly #updates = new CompressedUpdateView();
   readonly #keys = new StateKeyView();
   readonly #clear = new ClearView();
@@ -70,6 +78,15 @@ export class PfsyncReader {
 
   constructor(handler: PfsyncHandler) {
     this.#handler = handler;
+  }
+
+  /** Capture time of the messages that are read next, in milliseconds since the epoch. */
+  get time(): number {
+    return memory.getFloat64(this.#clock, true);
+  }
+
+  set time(time: number) {
+    memory.setFloat64(this.#clock, time, true);
   }
 
   /**
@@ -164,13 +181,32 @@ export class PfsyncReader {
     kind: StateAction,
     layout: StateLayout,
   ): void {
-    for (let done = 0; done < count; done += STATES.count) {
-      STATES.count = Math.min(count - done, MOST_RECORDS);
-      const unreadable = readStates(view, at + done * stride, stride, STATES.count, layout, STATES.row);
-      if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
-      if (kind === 'delete') this.#handler.delete(STATES);
-      else if (kind === 'insert') this.#handler.insert(STATES);
-      else this.#handler.update(STATES);
+    const states = this.#states;
+    if (kind !== this.#kind) this.handOn();
+    this.#kind = kind;
+    for (let done = 0; done < count; ) {
+      const some = Math.min(count - done, MOST_RECORDS - states.count);
+      const row = states.row + states.count * ROW;
+      this.#unreadable += readStates(view, at + done * stride, stride, some, layout, row, this.#clock);
+      states.count += some;
+      done += some;
+      if (states.count === MOST_RECORDS) this.handOn();
+    }
+  }
+
+  /** Hands on the states that wait for others of their kind. */
+  handOn(): void {
+    const states = this.#states;
+    if (states.count === 0) return;
+    const handler = this.#handler;
+    try {
+      if (this.#unreadable > 0) handler.unreadableStates(this.#kind, this.#unreadable);
+      if (this.#kind === 'delete') handler.delete(states);
+      else if (this.#kind === 'insert') handler.insert(states);
+      else handler.update(states);
+    } finally {
+      states.count = 0;
+      this.#unreadable = 0;
     }
   }
 
@@ -182,6 +218,8 @@ export class PfsyncReader {
     kind: 'compressedUpdate' | 'compressedDelete',
   ): void {
     const records = kind === 'compressedUpdate' ? this.#updates : this.#keys;
+    this.handOn();
+    records.time = this.time;
     for (let done = 0; done < count; done += MOST_RECORDS) {
       records.read(view, at + done * stride, Math.min(count - done, MOST_RECORDS), stride);
       if (kind === 'compressedUpdate') this.#handler.compressedUpdate(this.#updates);
@@ -191,12 +229,15 @@ export class PfsyncReader {
 
   #readRecord(view: DataView, at: number, kind: RecordKind): void {
     const handler = this.#handler;
+    this.handOn();
     switch (kind) {
       case 'clear':
+        this.#clear.time = this.time;
         this.#clear.read(view, at);
         handler.clear(this.#clear);
         break;
       case 'bulkUpdate':
+        this.#bulk.time = this.time;
         this.#bulk.read(view, at);
         handler.bulkUpdate(this.#bulk);
         break;

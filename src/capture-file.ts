@@ -1,12 +1,12 @@
 /** Reads a capture, pcap or pcapng, gzip-compressed or not, from a file or a stream, and hands its packets on one by one. */
 import { createReadStream, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import { getSystemErrorMap } from 'node:util';
 import { type CaptureReader, CaptureWindow, LONGEST_RECORD, Packet } from '../protocol/packet.js';
 import { PcapReader } from '../protocol/pcap.js';
 import { PcapngReader } from '../protocol/pcapng.js';
 import { type CaptureFormat, identifyFormat, PCAP_FILE_HEADER, readPcapHeader } from './capture-format.js';
+import { monotonic } from './monotonic.js';
 import {
   type DecompressedSource,
   FileSource,
@@ -56,11 +56,13 @@ export class CaptureOpenError extends Error {
 
 const STANDARD_INPUT = 0;
 
-/** Octets asked for in one read. */
-const READ_STEP = 1 << 20;
+/** Octets asked for in one read. Each leaves some garbage. */
+const READ_STEP = 2 << 20;
 
-/** Octets between two turns of the event loop, in which timers, signals and sockets have their say. */
+/** After so many octets it is asked whether the event loop should turn, so that timers, signals and sockets have their say. */
 const TURN = 1 << 22;
+/** Milliseconds without a turn that are too many. */
+const LONG = 5;
 
 /** `path` may be `-` for standard input. Throws CaptureOpenError. */
 export async function readCapture(
@@ -100,6 +102,7 @@ class CaptureReading {
   #source: RewindableSource | DecompressedSource;
   #octets = 0;
   #nextTurn = TURN;
+  #turned = monotonic();
   /** Ends the wait for a congested consumer. */
   #stopWaiting = (): void => {};
   /** Why the input could not be read to its end. */
@@ -188,7 +191,9 @@ class CaptureReading {
       if (this.#octets < this.#nextTurn) continue;
       this.#nextTurn = this.#octets + TURN;
       this.#progress();
-      await setImmediate();
+      if (monotonic() - this.#turned < LONG) continue;
+      await new Promise(turn);
+      this.#turned = monotonic();
     }
   }
 
@@ -201,11 +206,15 @@ class CaptureReading {
     window.end = left;
     try {
       const read = this.#source.read(window.octets, left, READ_STEP);
-      if (typeof read === 'number') return this.#filled(read);
-      return read.then(
-        (octets) => this.#filled(octets),
-        (error) => this.#failed(error),
-      );
+      return typeof read === 'number' ? this.#filled(read) : this.#filledLater(read);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  async #filledLater(read: Promise<number>): Promise<boolean> {
+    try {
+      return this.#filled(await read);
     } catch (error) {
       return this.#failed(error);
     }
@@ -246,6 +255,11 @@ class CaptureReading {
   #progress(): void {
     this.#options.onProgress?.({ octets: this.#source.consumed, total: this.#size });
   }
+}
+
+/** Resolves when the event loop has turned. That of node:timers/promises leaves twice the garbage. */
+function turn(resolve: (value?: unknown) => void): void {
+  setImmediate(resolve);
 }
 
 /** The hot loop. True when it stopped because the consumer is congested. */

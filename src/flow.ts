@@ -25,13 +25,13 @@ export class FlowMapper {
       this.#emit(states);
   }
 
-  /** The same of full deletes, whose rows are as they were read. `clock` is where the core finds the message's time. */
-  deleted(states: FlowRows, interfaces: InterfaceTable, clock: number): void {
+  /** The same of full deletes, whose rows are as they were read. */
+  deleted(states: FlowRows, interfaces: InterfaceTable): void {
     const { flowCounts, halves } = this.#stats;
     const { row, count } = states;
     const core = onBehalfOf(interfaces);
     const { recentNames } = interfaces;
-    const flows = core.endDeleted(recentNames, clock, this.#filter.at, flowCounts, halves.at, row, count);
+    const flows = core.endDeleted(recentNames, this.#filter.at, flowCounts, halves.at, row, count);
     if (flows > 0) this.#emit(states);
   }
 

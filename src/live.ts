@@ -107,10 +107,7 @@ function poller(options: Options, pipeline: Pipeline, log: Log): PfctlPoller {
     interval: options.pfctlInterval,
     log,
     clock: Date.now,
-    onCounters(counters) {
-      pipeline.tracker.time = Math.max(pipeline.tracker.time, Date.now());
-      return pipeline.tracker.told(counters);
-    },
+    onCounters: (counters) => pipeline.told(counters, Date.now()),
   });
 }
 

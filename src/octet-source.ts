@@ -154,8 +154,9 @@ export class RememberedSource implements RewindableSource {
     this.#source.close();
   }
 
+  /** A first read must not be longer than what is kept. */
   async #readOn(target: Uint8Array, at: number, length: number): Promise<number> {
-    const read = await this.#source.read(target, at, length);
+    const read = await this.#source.read(target, at, Math.min(length, HISTORY));
     if (this.consumed + read <= HISTORY) this.#history.set(target.subarray(at, at + read), this.consumed);
     this.consumed += read;
     return read;

@@ -13,6 +13,7 @@ import { InterfaceTable } from './interface.js';
 import type { Log } from './log.js';
 import { printable } from './log.js';
 import { NatEvents } from './nat-events.js';
+import type { StateCounters } from './pfctl-text.js';
 import { StateTracker, type TrackerOptions } from './state-tracker.js';
 import { Stats } from './stats.js';
 
@@ -25,10 +26,10 @@ export interface PipelineOptions extends FilterOptions, TrackerOptions {
 }
 
 export class Pipeline implements PacketConsumer {
-  readonly stats: Stats;
   readonly tracker: StateTracker;
   /** For messages: the file or the interface that packets come from. */
   source = '';
+  readonly #stats: Stats;
   readonly #sinks: readonly FlowSink[];
   readonly #log: Log;
   readonly #reader: PfsyncReader;
@@ -36,7 +37,7 @@ export class Pipeline implements PacketConsumer {
   readonly #onMessage: PipelineOptions['onMessage'];
 
   constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log, stats = new Stats()) {
-    this.stats = stats;
+    this.#stats = stats;
     const interfaces = new InterfaceTable(options.ifmap, (one, other, index) => {
       const names = `${printable(one)} and ${printable(other)}`;
       log.limited('interfaces', `interfaces ${names} share the derived index ${index}: give --ifmap`);
@@ -54,8 +55,8 @@ export class Pipeline implements PacketConsumer {
 
   /** A captured packet of any link type. */
   packet(packet: Packet): void {
-    this.stats.packets++;
-    this.tracker.time = packet.time;
+    this.#stats.packets++;
+    this.#reader.time = packet.time;
     const verdict = locatePfsync(packet, this.#payload);
     if (verdict === 'pfsync') this.#message(packet.view, packet.number);
     else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
@@ -63,11 +64,11 @@ export class Pipeline implements PacketConsumer {
 
   /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
   datagram(view: DataView, length: number, time: number): void {
-    this.stats.packets++;
-    this.tracker.time = time;
+    this.#stats.packets++;
+    this.#reader.time = time;
     const verdict = locateInIp(view, 0, length, length, this.#payload);
-    if (verdict === 'pfsync') this.#message(view, this.stats.packets);
-    else this.#countIgnored(verdict, this.stats.packets, length);
+    if (verdict === 'pfsync') this.#message(view, this.#stats.packets);
+    else this.#countIgnored(verdict, this.#stats.packets, length);
   }
 
   /** Asked after each packet: an iterator would be garbage until V8 has compiled it away. */
@@ -81,36 +82,64 @@ export class Pipeline implements PacketConsumer {
     for (const sink of this.#sinks) await sink.drained();
   }
 
+  /** What was counted, up to the last packet. */
+  get stats(): Stats {
+    this.settle();
+    return this.#stats;
+  }
+
+  /** The data's clock: when the last packet was captured, in milliseconds since the epoch. */
+  get time(): number {
+    return this.#reader.time;
+  }
+
+  /** pfctl told a state's counters at `now`. The answer is whether the state is known. */
+  told(counters: StateCounters, now: number): boolean {
+    this.settle();
+    this.#reader.time = Math.max(this.time, now);
+    return this.tracker.told(counters, this.time);
+  }
+
+  /** What was read is with the sinks, and all counters tell of the same moment. */
+  settle(): void {
+    this.#reader.handOn();
+    this.#stats.states.open = this.tracker.table.size;
+  }
+
   /** What waits to be filled up leaves now. */
   flush(): void {
-    for (const sink of this.#sinks) sink.flush(this.tracker.time);
+    this.settle();
+    for (const sink of this.#sinks) sink.flush(this.time);
   }
 
   /** Ends the run: open states as asked, then everything out. */
   async close(openStates: 'flush' | 'count'): Promise<void> {
-    if (openStates === 'flush') this.tracker.flushOpen();
-    this.stats.states.open = this.tracker.table.size;
-    await Promise.all(this.#sinks.map((sink) => sink.close(this.tracker.time)));
+    this.#reader.handOn();
+    if (openStates === 'flush') this.tracker.flushOpen(this.time);
+    this.settle();
+    await Promise.all(this.#sinks.map((sink) => sink.close(this.time)));
   }
 
   #message(view: DataView, number: number): void {
     const { start, end, wireEnd } = this.#payload;
     this.#onMessage?.(view, start, end);
-    if (end > start) this.stats.addMessage(view.getUint8(start));
-    else this.stats.pfsyncMessages++;
+    if (end > start) this.#stats.addMessage(view.getUint8(start));
+    else this.#stats.pfsyncMessages++;
     const verdict = this.#reader.read(view, start, end, wireEnd);
     if (verdict !== 'whole') this.#countDamage(verdict, number, end - start);
-    this.tracker.expire();
+    if (!this.tracker.expires) return;
+    this.#reader.handOn();
+    this.tracker.expire(this.time);
   }
 
   #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number, octets: number): void {
     this.#countNotRead(octets);
-    this.stats.damaged.add(verdict);
+    this.#stats.damaged.add(verdict);
     this.#log.limited(verdict, () => `${printable(this.source)}: packet ${number}: ${MEANING[verdict]}`);
   }
 
   #countIgnored(verdict: Exclude<LinkVerdict, 'pfsync'>, number: number, octets: number): void {
-    const { ignored, damaged } = this.stats;
+    const { ignored, damaged } = this.#stats;
     if (verdict !== 'other') this.#countNotRead(octets);
     if (verdict === 'other') ignored.otherTraffic++;
     else if (verdict === 'fragment') ignored.fragments++;
@@ -123,8 +152,8 @@ export class Pipeline implements PacketConsumer {
   }
 
   #countNotRead(octets: number): void {
-    this.stats.notRead.packets++;
-    this.stats.notRead.octets += octets;
+    this.#stats.notRead.packets++;
+    this.#stats.notRead.octets += octets;
   }
 }
 

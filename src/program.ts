@@ -157,14 +157,15 @@ class Run {
 
   async #tellStatistics(pipeline: Pipeline, sources: LiveSources | undefined): Promise<void> {
     await sources?.askKernel();
-    this.#stats.states.open = pipeline.tracker.table.size;
-    for (const line of summaryText(this.#stats, this.#results).split('\n')) this.#surroundings.log.info(line);
+    const { log } = this.#surroundings;
+    for (const line of summaryText(pipeline.stats, this.#results).split('\n')) log.info(line);
   }
 
   #reopen(pipeline: Pipeline): void {
     const { log } = this.#surroundings;
     try {
-      this.#output?.reopen(pipeline.tracker.time);
+      pipeline.settle();
+      this.#output?.reopen(pipeline.time);
       const { logLevel } = this.#readAgain();
       log.setLevel(logLevel);
       log.info('files reopened, log level read again; other options take effect at the next start');

@@ -2,7 +2,7 @@
  * What pfsync's messages mean for the states: who opens, moves and ends them, and what is known of each at its end.
  * This is the stage between the records of `protocol/pfsync` and the flows.
  */
-import { allocate, memory, onBehalfOf } from '../protocol/core.js';
+import { onBehalfOf } from '../protocol/core.js';
 import { FlowRecord, type FlowRows } from '../protocol/flow-record.js';
 import { INTERFACE_NAME } from '../protocol/flow-row.js';
 import {
@@ -46,8 +46,6 @@ export interface StateObserver {
 const LONGEST_BULK = 300_000;
 
 export class StateTracker implements PfsyncHandler {
-  /** Capture time of the message at hand, in milliseconds since the epoch. */
-  time = 0;
   readonly table = new StateTable();
   readonly #interfaces: InterfaceTable;
   readonly #mapper: FlowMapper;
@@ -58,8 +56,8 @@ export class StateTracker implements PfsyncHandler {
   /** For the interface that a message names. */
   readonly #cleared = new FlowRecord();
   readonly #told = newVolume();
-  /** Where the core finds `time`: a number beyond 32 bits in a call would be an allocation. */
-  readonly #clock = allocate(8, this);
+  /** Time of the message that told what is at hand, in milliseconds since the epoch. */
+  #time = 0;
   #bulkUntil = 0;
 
   constructor(
@@ -81,41 +79,36 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.records.insert += states.count;
     this.#interfaces.identify(states);
     // Nearly all are new: there are no rows to wait for.
-    forEachState(states, ({ state }) => {
+    forEachState(states, ({ state, observed }) => {
+      this.#time = observed;
       this.#learn(table.find(state.idHigh, state.idLow, state.creatorId), state, true, false);
     });
   }
 
   update(states: FlowRows): void {
     const { table } = this;
-    const isTraffic = this.time > this.#bulkUntil;
     this.#stats.records.update += states.count;
     this.#interfaces.identify(states);
     this.#expect(states);
-    forEachState(states, ({ state }, n) => this.#learn(table.findExpected(n), state, isTraffic, true));
+    forEachState(states, ({ state, observed }, n) => {
+      this.#time = observed;
+      this.#learn(table.findExpected(n), state, observed > this.#bulkUntil, true);
+    });
   }
 
   delete(states: FlowRows): void {
     this.#stats.records.delete += states.count;
-    const interfaces = this.#interfaces;
-    const clock = this.#clock;
-    memory.setFloat64(clock, this.time, true);
     if (this.table.size === 0 && this.#observer === undefined) {
-      this.#mapper.deleted(states, interfaces, clock);
-      return;
-    }
-    onBehalfOf(interfaces).describeDeleted(interfaces.recentNames, clock, states.row, states.count);
-    this.#expect(states);
-    if (this.#observer !== undefined) this.#deleteObserved(states, this.#observer);
-    else {
-      forEachState(states, (flow, n) => this.#complete(n, flow));
-      this.#mapper.ended(states);
+      this.#mapper.deleted(states, this.#interfaces);
+    } else {
+      this.#deleteKnown(states);
     }
   }
 
   compressedUpdate(updates: CompressedUpdateView): void {
     const { table } = this;
     this.#stats.records.compressedUpdate += updates.count;
+    this.#time = updates.time;
     this.#expectKeys(updates, false);
     for (let n = 0; n < updates.count; n++) this.#follow(table.findExpected(n), updates.select(n));
   }
@@ -123,12 +116,14 @@ export class StateTracker implements PfsyncHandler {
   compressedDelete(keys: StateKeyView): void {
     const { table } = this;
     this.#stats.records.compressedDelete += keys.count;
+    this.#time = keys.time;
     this.#expectKeys(keys, true);
     for (let n = 0; n < keys.count; n++) this.#letGo(table.findExpected(n));
   }
 
   clear(clear: ClearView): void {
     this.#stats.records.clear++;
+    this.#time = clear.time;
     const named = this.#cleared;
     const everywhere = clear.view.getUint8(clear.interfaceNameAt) === 0;
     for (let octet = 0; octet < 16; octet++) {
@@ -142,7 +137,7 @@ export class StateTracker implements PfsyncHandler {
 
   bulkUpdate(status: BulkView): void {
     this.#stats.records.bulkUpdate++;
-    this.#bulkUntil = status.isStart ? this.time + LONGEST_BULK : 0;
+    this.#bulkUntil = status.isStart ? status.time + LONGEST_BULK : 0;
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -162,9 +157,10 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.unknownActions += count;
   }
 
-  /** pfctl told a state's counters. The answer is whether the state is known; of others only pfsync may tell. */
-  told(printed: StateCounters): boolean {
-    const { table, time } = this;
+  /** pfctl told a state's counters at `time`. The answer is whether the state is known; of others only pfsync may tell. */
+  told(printed: StateCounters, time: number): boolean {
+    const { table } = this;
+    this.#time = time;
     const slot = table.find(printed.idHigh, printed.idLow, printed.creatorId);
     if (slot === NO_SLOT) return false;
     readPrinted(printed, this.#told);
@@ -175,12 +171,16 @@ export class StateTracker implements PfsyncHandler {
     return true;
   }
 
+  /** Whether states end that are not heard of. */
+  get expires(): boolean {
+    return this.#options.stateTimeout > 0;
+  }
+
   /** Ends states that were not heard of for `stateTimeout`. */
-  expire(): void {
-    const { stateTimeout } = this.#options;
-    if (stateTimeout === 0) return;
+  expire(time: number): void {
     const { table } = this;
-    const limit = this.time - stateTimeout;
+    const limit = time - this.#options.stateTimeout;
+    this.#time = time;
     for (let slot = table.oldestBefore(limit); slot !== NO_SLOT; slot = table.oldestBefore(limit)) {
       this.#stats.states.timedOut++;
       this.#end(slot, IDLE_TIMEOUT);
@@ -188,7 +188,8 @@ export class StateTracker implements PfsyncHandler {
   }
 
   /** At the end of the input: every open state becomes a flow. */
-  flushOpen(): void {
+  flushOpen(time: number): void {
+    this.#time = time;
     for (const slot of this.table) this.#end(slot, FORCED_END);
   }
 
@@ -211,7 +212,8 @@ export class StateTracker implements PfsyncHandler {
   }
 
   #learn(known: number, state: StateRow, isTraffic: boolean, isUseful: boolean): void {
-    const { table, time } = this;
+    const { table } = this;
+    const time = this.#time;
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, state)) {
       // The firewall has started anew and counts its ids from the beginning.
@@ -243,7 +245,7 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     this.table.learnPeers(slot, update);
-    this.table.heard(slot, this.time, true);
+    this.table.heard(slot, this.#time, true);
   }
 
   #letGo(slot: number): void {
@@ -251,10 +253,27 @@ export class StateTracker implements PfsyncHandler {
     else this.#deleted(slot, this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT);
   }
 
+  /** Full deletes of which the table may know more. */
+  #deleteKnown(states: FlowRows): void {
+    const interfaces = this.#interfaces;
+    onBehalfOf(interfaces).describeDeleted(interfaces.recentNames, states.row, states.count);
+    this.#expect(states);
+    if (this.#observer !== undefined) {
+      this.#deleteObserved(states, this.#observer);
+      return;
+    }
+    forEachState(states, (flow, n) => {
+      this.#time = flow.observed;
+      this.#complete(n, flow);
+    });
+    this.#mapper.ended(states);
+  }
+
   /** Each event comes before its flow. */
   #deleteObserved(states: FlowRows, observer: StateObserver): void {
     forEachState(states, (flow, n) => {
-      observer.ended(flow.state, this.#complete(n, flow), this.time);
+      this.#time = flow.observed;
+      observer.ended(flow.state, this.#complete(n, flow), this.#time);
       this.#mapper.ended(flow);
     });
   }
@@ -283,7 +302,7 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     if (this.#observer !== undefined) {
       table.read(slot, this.#state);
-      this.#observer.ended(this.#state, table.start(slot), this.time);
+      this.#observer.ended(this.#state, table.start(slot), this.#time);
     }
     this.#end(slot, endReason);
   }
@@ -305,12 +324,12 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { flow } = this.#mapper;
     table.describe(slot, flow);
-    flow.observed = this.time;
+    flow.observed = this.#time;
     flow.endReason = endReason;
   }
 
   #tellAge(slot: number): void {
-    const age = (this.time - this.table.lastCounted(slot)) / 1000;
+    const age = (this.#time - this.table.lastCounted(slot)) / 1000;
     this.#mapper.flow.countersAge = Math.max(0, Math.round(age));
   }
 
@@ -325,7 +344,8 @@ export class StateTracker implements PfsyncHandler {
   #reportLongFlow(slot: number): void {
     const { activeTimeout } = this.#options;
     if (activeTimeout === 0) return;
-    const { table, time } = this;
+    const { table } = this;
+    const time = this.#time;
     if (time - table.reportedUntil(slot) < activeTimeout) return;
     this.#describe(slot, ACTIVE_TIMEOUT);
     this.#tellAge(slot);

@@ -146,7 +146,7 @@ export class Stats {
   /** By reason: damaged packets, and states that ended without a flow. */
   readonly damaged = new Tally();
   readonly skipped: Tally = new SkipTally(numbersAt(this.#core, SKIPPED));
-  readonly #versions = new Float64Array(256);
+  readonly #versions: number[] = Array(256).fill(0);
 
   /** A message with this octet as its version. */
   addMessage(version: number): void {

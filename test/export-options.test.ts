@@ -437,11 +437,12 @@ function trackerOf(
   return {
     stats,
     message(message, time) {
-      tracker.time = time;
+      reader.time = time;
       const view = new DataView(message.buffer, message.byteOffset, message.length);
       expect(reader.read(view, 0, message.length, message.length)).to.equal('whole');
+      reader.handOn();
     },
-    flushOpen: () => tracker.flushOpen(),
+    flushOpen: () => tracker.flushOpen(reader.time),
   };
 }
 

@@ -167,6 +167,14 @@ interface Message {
   readonly unreadable: readonly string[];
 }
 
+/** A message alone: nothing of it waits for the next. */
+function readMessage(handler: PfsyncHandler, ...message: Parameters<PfsyncReader['read']>): Verdict {
+  const reader = new PfsyncReader(handler);
+  const verdict = reader.read(...message);
+  reader.handOn();
+  return verdict;
+}
+
 async function readMessages(file: string): Promise<Message[]> {
   const messages: Message[] = [];
   const payload = new Payload();
@@ -177,7 +185,7 @@ async function readMessages(file: string): Promise<Message[]> {
       const recorder = new Recorder();
       const isPfsync = locatePfsync(packet, payload) === 'pfsync';
       const verdict = isPfsync
-        ? new PfsyncReader(recorder).read(packet.view, payload.start, payload.end, payload.wireEnd)
+        ? readMessage(recorder, packet.view, payload.start, payload.end, payload.wireEnd)
         : 'notPfsync';
       messages.push({ verdict, told: recorder.told, unreadable: recorder.unreadable });
     },
@@ -278,7 +286,7 @@ describe('pfsync reader', () => {
       fc.property(message, (octets) => {
         const exact = new DataView(octets.slice().buffer);
         const recorder = new Recorder();
-        new PfsyncReader(recorder).read(exact, 0, octets.length, octets.length);
+        readMessage(recorder, exact, 0, octets.length, octets.length);
       }),
       { numRuns: 3000 },
     );
@@ -299,10 +307,10 @@ describe('pfsync reader', () => {
           if (packet.number > 4) return;
           locatePfsync(packet, payload);
           const whole = new Recorder();
-          new PfsyncReader(whole).read(packet.view, payload.start, payload.end, payload.wireEnd);
+          readMessage(whole, packet.view, payload.start, payload.end, payload.wireEnd);
           for (let end = payload.start; end < payload.end; end += 3) {
             const cut = new Recorder();
-            new PfsyncReader(cut).read(packet.view, payload.start, end, payload.wireEnd);
+            readMessage(cut, packet.view, payload.start, end, payload.wireEnd);
             // Which v5 layout a lone state has may be open then; the two differ in the timeout, which no flow shows.
             const flowFields = ({ timeout: _, ...told }: Told) => told;
             expect(cut.told.map(flowFields)).to.deep.equal(

@@ -3,19 +3,19 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { forEachFlow } from '../protocol/flow-record.js';
+import { forEachFlow, forEachRecord } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { CaptureOpenError, readCaptureStream } from '../src/capture-file.js';
+import { CaptureOpenError, type PacketConsumer, readCaptureStream } from '../src/capture-file.js';
 import type { FlowSink } from '../src/flow-sink.js';
 import { csvFormat } from '../src/format-csv.js';
 import { jsonFormat } from '../src/format-json.js';
 import { tableFormat } from '../src/format-table.js';
-import { Pipeline } from '../src/pipeline.js';
-import { addsUp } from '../src/summary.js';
+import { Pipeline, type PipelineOptions } from '../src/pipeline.js';
+import { addsUp, summaryJson } from '../src/summary.js';
 import { lineOf } from '../src/text-output.js';
 import { Collector } from './peer/collector.js';
 import { simulate } from './peer/firewall.js';
@@ -161,4 +161,53 @@ describe('pipeline', () => {
     const open = lives.reduce((sum, { expected }) => sum + expected.ended.open, 0);
     expect(stats.states.ended).to.be.within(ended, ended + open);
   });
+
+  it('tells the same whether or not states wait for others of their kind', async () => {
+    const worlds = WIRE_VERSIONS.flatMap((version) =>
+      [1, 2, 3].map((seed) => simulate(seed, { version, states: 60, bulkTransfers: 2, requests: 5 })),
+    );
+    const lives = worlds.map(({ packets }) =>
+      writePcap(
+        packets.map(({ timeMs, message }) => ({ timeMs, bytes: message })),
+        { linkType: 246 },
+      ),
+    );
+    const choices: Partial<PipelineOptions>[] = [
+      {},
+      { natEvents: true },
+      { stateTimeout: 30_000, activeTimeout: 0 },
+      { maxStates: 7 },
+    ];
+    for (const octets of [...FILES, ...lives]) {
+      for (const choice of choices) {
+        expect(await told(octets, choice, false)).to.deep.equal(await told(octets, choice, true));
+      }
+    }
+  });
 });
+
+/** Every flow and event in its order, and what was counted. */
+async function told(octets: Uint8Array, choice: Partial<PipelineOptions>, isSettled: boolean) {
+  const lines: string[] = [];
+  const format = jsonFormat(undefined);
+  const keep: FlowSink = {
+    isCongested: false,
+    add: (flows) => forEachFlow(flows, (flow) => forEachRecord(flow, () => lines.push(lineOf(format, flow)))),
+    addNatEvent: (event) => lines.push(`${event.natEvent} ${event.start} ${event.end} ${event.observed}`),
+    flush() {},
+    async drained() {},
+    async close() {},
+  };
+  const pipeline = new Pipeline({ ...OPTIONS, ...choice }, [keep], QUIET);
+  const settled: PacketConsumer = {
+    isCongested: false,
+    async drained() {},
+    packet(packet) {
+      pipeline.packet(packet);
+      pipeline.settle();
+    },
+  };
+  await readCaptureStream(Readable.from([octets]), isSettled ? settled : pipeline);
+  await pipeline.close('flush');
+  return { lines, summary: JSON.parse(summaryJson(pipeline.stats, [])) };
+}

@@ -66,7 +66,9 @@ function seen<T>(version: WireVersion, sim: SimState, look: (state: StateRow) =>
     },
   });
   const view = new DataView(message.buffer, message.byteOffset, message.length);
-  new PfsyncReader(handler).read(view, 0, message.length, message.length);
+  const reader = new PfsyncReader(handler);
+  reader.read(view, 0, message.length, message.length);
+  reader.handOn();
   expect(found).to.have.length(1);
   return found[0]!;
 }
