@@ -57,7 +57,7 @@ export class CaptureOpenError extends Error {
 const STANDARD_INPUT = 0;
 
 /** Octets asked for in one read. Each leaves some garbage. */
-const READ_STEP = 2 << 20;
+const READ_STEP = 3 << 20;
 
 /** After so many octets it is asked whether the event loop should turn, so that timers, signals and sockets have their say. */
 const TURN = 1 << 22;
