@@ -21,6 +21,8 @@ export interface PipelineOptions extends FilterOptions, TrackerOptions {
   readonly ifmap: ReadonlyMap<string, number>;
   /** Tell the sinks when translated states appear and end. */
   readonly natEvents?: boolean;
+  /** States do not wait for others of their kind: what is told of them stands in order with everything else in the log. */
+  readonly atOnce?: boolean;
   /** Is shown each pfsync message, from `start` to `end`, before it is read. */
   readonly onMessage?: (view: DataView, start: number, end: number) => void;
 }
@@ -34,6 +36,7 @@ export class Pipeline implements PacketConsumer {
   readonly #log: Log;
   readonly #reader: PfsyncReader;
   readonly #payload = new Payload();
+  readonly #atOnce: boolean;
   readonly #onMessage: PipelineOptions['onMessage'];
 
   constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log, stats = new Stats()) {
@@ -50,6 +53,7 @@ export class Pipeline implements PacketConsumer {
     this.#reader = new PfsyncReader(this.tracker);
     this.#sinks = sinks;
     this.#log = log;
+    this.#atOnce = options.atOnce === true || this.tracker.expires;
     this.#onMessage = options.onMessage;
   }
 
@@ -127,9 +131,8 @@ export class Pipeline implements PacketConsumer {
     else this.#stats.pfsyncMessages++;
     const verdict = this.#reader.read(view, start, end, wireEnd);
     if (verdict !== 'whole') this.#countDamage(verdict, number, end - start);
-    if (!this.tracker.expires) return;
-    this.#reader.handOn();
-    this.tracker.expire(this.time);
+    if (this.#atOnce) this.#reader.handOn();
+    if (this.tracker.expires) this.tracker.expire(this.time);
   }
 
   #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number, octets: number): void {

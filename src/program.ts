@@ -207,6 +207,7 @@ async function pipelineOptions(options: Options, relay: Relay | undefined) {
     maxStates,
     ifmap,
     natEvents,
+    atOnce: options.debug,
     stateTimeout: options.stateTimeout * 1000,
     activeTimeout: options.activeTimeout * 1000,
     ...(self === undefined ? {} : { self }),

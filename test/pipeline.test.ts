@@ -184,6 +184,29 @@ describe('pipeline', () => {
       }
     }
   });
+
+  it('tells of states with their packet where that is asked for', async () => {
+    const packetOfFirstFlow = async (atOnce: boolean) => {
+      let at = 0;
+      let found = Number.POSITIVE_INFINITY;
+      const add = (): void => {
+        found = Math.min(found, at);
+      };
+      const pipeline = new Pipeline({ ...OPTIONS, atOnce }, [{ ...texts(), add }], QUIET);
+      await readCaptureStream(Readable.from([readFileSync(`${CAPTURES}v3_dlt246.pcap`)]), {
+        isCongested: false,
+        async drained() {},
+        packet(packet) {
+          at = packet.number;
+          pipeline.packet(packet);
+          if (!atOnce && pipeline.stats.states.ended > 0) found = Math.min(found, at);
+        },
+      });
+      return found;
+    };
+    // Who asks for the statistics has the states told, too.
+    expect(await packetOfFirstFlow(true)).to.equal(await packetOfFirstFlow(false));
+  });
 });
 
 /** Every flow and event in its order, and what was counted. */
