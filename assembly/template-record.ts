@@ -119,7 +119,8 @@ function addFlow(encoder: TemplateEncoder, row: usize): u32 {
     flags |= replyFlags << 8;
   }
   for (let direction = FORWARD; direction <= REPLY; direction++) {
-    if ((directions & direction) !== 0) write(encoder, kind, row, source + direction - FORWARD, flags);
+    const end = direction === FORWARD ? source : source ^ 1;
+    if ((directions & direction) !== 0) write(encoder, kind, row, end, flags);
     kind = withFlags(common, replyFlags);
     flags = replyFlags;
   }
@@ -221,7 +222,10 @@ function writePflow(parts: FlowParts, kind: i32, row: usize, end: usize, to: usi
   putClassAndProtocol(to, parts);
 }
 
-/** Writes an event of the row's flow by a template of the owner's own choice, as its `natEventTemplates` has them. `kind` is its number there. */
+/**
+ * Writes an event of the row's flow, with the parts of `natEventTemplates` of `protocol/profile`. `kind` is the number by which
+ * the owner knows the template.
+ */
 export function addEvent(encoder: TemplateEncoder, kind: i32, row: usize, source: usize): void {
   const side = source >> 1;
   const parts = encoder.parts;
