@@ -299,6 +299,12 @@ class FakeConnection extends Duplex {
     else this.#held.push(take);
   }
 
+  /** What a broken connection has not taken is gone. */
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#held = [];
+    done(error);
+  }
+
   override _final(done: () => void): void {
     done();
     this.push(null);
