@@ -80,7 +80,7 @@ function insert() {
     inserts.setInt32(at + 4, next);
     for (let end = 0; end < 4; end++) inserts.setInt32(at + ends[end], next);
   }
-  reader.time += 1;
+  reader.clock.time += 1;
   reader.read(inserts, 0, inserts.byteLength, inserts.byteLength);
 }
 

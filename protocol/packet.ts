@@ -1,4 +1,5 @@
 /** What the capture formats share: the packet they fill, the window of octets they read from, and what they promise. */
+import { Clock } from './clock.js';
 import { core, takeMemory, viewOf } from './core.js';
 
 /** Octets of the longest record or block that is read as one. A length beyond it is damage, however much memory there is. */
@@ -13,8 +14,8 @@ export class Packet {
   /** Where the packet ended on the wire: later than `end` when the snaplen cut it, never earlier. */
   wireEnd = 0;
   linkType = 0;
-  /** Whole milliseconds since the epoch, rounded down. */
-  time = 0;
+  /** Tells whole milliseconds since the epoch, rounded down. */
+  readonly clock = new Clock();
   /** Counts from 1 in a capture. */
   number = 0;
 }

@@ -57,7 +57,8 @@ export class PcapReader implements CaptureReader {
     packet.end = end;
     packet.wireEnd = original > captured ? start + original : end;
     packet.linkType = this.#linkType;
-    packet.time = view.getUint32(at, littleEndian) * 1000 + ((fraction / this.#perMillisecond) | 0);
+    const per = this.#perMillisecond;
+    packet.clock.time = view.getUint32(at, littleEndian) * 1000 + (fraction - (fraction % per)) / per;
     packet.number = ++this.packets;
     window.at = end;
     return true;

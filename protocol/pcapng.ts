@@ -146,7 +146,7 @@ export class PcapngReader implements CaptureReader {
     packet.end = start + captured;
     packet.wireEnd = start + Math.max(original, captured);
     packet.linkType = from.linkType;
-    packet.time = this.#time;
+    packet.clock.time = this.#time;
     packet.number = ++this.packets;
     return true;
   }

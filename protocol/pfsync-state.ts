@@ -1,4 +1,5 @@
 /** States of any pfsync version: read by the core into rows of one shape, and looked at there. */
+import { Clock } from './clock.js';
 import { allocate, core, isInCore, memoryOctets, viewOf, wordsAt } from './core.js';
 import {
   ADDRESS,
@@ -225,13 +226,13 @@ export function writeCounter(view: DataView, at: number, volume: Volume, high: n
 /** Records of the longest stride that version 6 can tell, copied here where they lie outside the core's memory. */
 const OUTSIDE = allocate(MOST_RECORDS * 255 * 4, core);
 
-/** Where the time stands of those who have none. */
-const NO_TIME = allocate(8, core);
+/** For those who have no time. */
+const NO_TIME = new Clock();
 
 /**
  * Reads up to MOST_RECORDS records, `stride` octets apart, into the rows from the address `row` on. The caller has checked that
- * they are there, and that `stride` is not less than the layout's size. `clock` is where the core finds the time of their message:
- * a number beyond 32 bits in a call would be an allocation. The answer is how many of them could not be read.
+ * they are there, and that `stride` is not less than the layout's size. `clock` tells the time of their message. The answer is how
+ * many of them could not be read.
  */
 export function readStates(
   view: DataView,
@@ -247,5 +248,5 @@ export function readStates(
     memoryOctets.set(new Uint8Array(view.buffer, from, (count - 1) * stride + layout.size), OUTSIDE);
     from = OUTSIDE;
   }
-  return core.readStates(layout.address, clock, from, stride, count, row);
+  return core.readStates(layout.address, clock.at, from, stride, count, row);
 }

@@ -1,6 +1,6 @@
 /** pfsync messages, versions 2 to 6: their headers, and the walk over their records. */
 
-import { allocate, memory } from './core.js';
+import { Clock } from './clock.js';
 import { FlowBatch, type FlowRows } from './flow-record.js';
 import { ROW } from './flow-row.js';
 import {
@@ -64,13 +64,13 @@ const SHORTEST_HEADER = 4;
  * that follow each other, as soon as there are MOST_RECORDS of them or something else is told. Who cannot wait calls `handOn`.
  */
 export class PfsyncReader {
+  /** Tells the capture time of the messages that are read next. */
+  clock = new Clock();
   readonly #handler: PfsyncHandler;
   /** States that wait, all of one kind, and how many of them cannot be read. */
   readonly #states = new FlowBatch(MOST_RECORDS);
   #kind: StateAction = 'delete';
   #unreadable = 0;
-  /** Where the core finds `time`. */
-  readonly #clock = allocate(8, this);
   readonly #updates = new CompressedUpdateView();
   readonly #keys = new StateKeyView();
   readonly #clear = new ClearView();
@@ -78,15 +78,6 @@ export class PfsyncReader {
 
   constructor(handler: PfsyncHandler) {
     this.#handler = handler;
-  }
-
-  /** Capture time of the messages that are read next, in milliseconds since the epoch. */
-  get time(): number {
-    return memory.getFloat64(this.#clock, true);
-  }
-
-  set time(time: number) {
-    memory.setFloat64(this.#clock, time, true);
   }
 
   /**
@@ -187,7 +178,7 @@ export class PfsyncReader {
     for (let done = 0; done < count; ) {
       const some = Math.min(count - done, MOST_RECORDS - states.count);
       const row = states.row + states.count * ROW;
-      this.#unreadable += readStates(view, at + done * stride, stride, some, layout, row, this.#clock);
+      this.#unreadable += readStates(view, at + done * stride, stride, some, layout, row, this.clock);
       states.count += some;
       done += some;
       if (states.count === MOST_RECORDS) this.handOn();
@@ -219,7 +210,7 @@ export class PfsyncReader {
   ): void {
     const records = kind === 'compressedUpdate' ? this.#updates : this.#keys;
     this.handOn();
-    records.time = this.time;
+    records.time = this.clock.time;
     for (let done = 0; done < count; done += MOST_RECORDS) {
       records.read(view, at + done * stride, Math.min(count - done, MOST_RECORDS), stride);
       if (kind === 'compressedUpdate') this.#handler.compressedUpdate(this.#updates);
@@ -232,12 +223,12 @@ export class PfsyncReader {
     this.handOn();
     switch (kind) {
       case 'clear':
-        this.#clear.time = this.time;
+        this.#clear.time = this.clock.time;
         this.#clear.read(view, at);
         handler.clear(this.#clear);
         break;
       case 'bulkUpdate':
-        this.#bulk.time = this.time;
+        this.#bulk.time = this.clock.time;
         this.#bulk.read(view, at);
         handler.bulkUpdate(this.#bulk);
         break;

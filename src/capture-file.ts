@@ -62,7 +62,7 @@ const READ_STEP = 3 << 20;
 /** After so many octets it is asked whether the event loop should turn, so that timers, signals and sockets have their say. */
 const TURN = 1 << 22;
 /** Milliseconds without a turn that are too many. */
-const LONG = 5;
+const LONG = 20;
 
 /** `path` may be `-` for standard input. Throws CaptureOpenError. */
 export async function readCapture(

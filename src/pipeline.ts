@@ -1,6 +1,7 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
  */
+import { Clock } from '../protocol/clock.js';
 import type { FlowRows } from '../protocol/flow-record.js';
 import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/link.js';
 import type { Packet } from '../protocol/packet.js';
@@ -36,6 +37,8 @@ export class Pipeline implements PacketConsumer {
   readonly #log: Log;
   readonly #reader: PfsyncReader;
   readonly #payload = new Payload();
+  /** For what is not a packet of a capture. */
+  readonly #clock = new Clock();
   readonly #atOnce: boolean;
   readonly #onMessage: PipelineOptions['onMessage'];
 
@@ -60,7 +63,7 @@ export class Pipeline implements PacketConsumer {
   /** A captured packet of any link type. */
   packet(packet: Packet): void {
     this.#stats.packets++;
-    this.#reader.time = packet.time;
+    this.#reader.clock = packet.clock;
     const verdict = locatePfsync(packet, this.#payload);
     if (verdict === 'pfsync') this.#message(packet.view, packet.number);
     else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
@@ -69,7 +72,7 @@ export class Pipeline implements PacketConsumer {
   /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
   datagram(view: DataView, length: number, time: number): void {
     this.#stats.packets++;
-    this.#reader.time = time;
+    this.#setClock(time);
     const verdict = locateInIp(view, 0, length, length, this.#payload);
     if (verdict === 'pfsync') this.#message(view, this.#stats.packets);
     else this.#countIgnored(verdict, this.#stats.packets, length);
@@ -94,13 +97,13 @@ export class Pipeline implements PacketConsumer {
 
   /** The data's clock: when the last packet was captured, in milliseconds since the epoch. */
   get time(): number {
-    return this.#reader.time;
+    return this.#reader.clock.time;
   }
 
   /** pfctl told a state's counters at `now`. The answer is whether the state is known. */
   told(counters: StateCounters, now: number): boolean {
     this.settle();
-    this.#reader.time = Math.max(this.time, now);
+    this.#setClock(Math.max(this.time, now));
     return this.tracker.told(counters, this.time);
   }
 
@@ -122,6 +125,11 @@ export class Pipeline implements PacketConsumer {
     if (openStates === 'flush') this.tracker.flushOpen(this.time);
     this.settle();
     await Promise.all(this.#sinks.map((sink) => sink.close(this.time)));
+  }
+
+  #setClock(time: number): void {
+    this.#clock.time = time;
+    this.#reader.clock = this.#clock;
   }
 
   #message(view: DataView, number: number): void {

@@ -14,9 +14,9 @@ export function hex(octets: Uint8Array): string {
 }
 
 export function seen(packet: Packet): SeenPacket {
-  const { view, start, end, wireEnd, number, time, linkType } = packet;
+  const { view, start, end, wireEnd, number, clock, linkType } = packet;
   const octets = hex(new Uint8Array(view.buffer, view.byteOffset + start, end - start));
-  return { number, time, linkType, wireLength: wireEnd - start, octets };
+  return { number, time: clock.time, linkType, wireLength: wireEnd - start, octets };
 }
 
 /** All packets of a capture that is at hand; `from` is where its records begin. */

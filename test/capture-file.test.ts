@@ -113,11 +113,11 @@ describe('capture files', () => {
         isCongested: false,
         drained: async () => {},
         packet(packet) {
-          const { time, linkType, start, wireEnd, number } = packet;
+          const { clock, linkType, start, wireEnd, number } = packet;
           expect(locatePfsync(packet, payload), `packet ${number}`).to.equal('pfsync');
           const [caplen, len] = [packet.end - start, wireEnd - start];
           const held = [payload.end - payload.start, payload.wireEnd - payload.start];
-          packets.push({ linkType, time, caplen, len, held });
+          packets.push({ linkType, time: clock.time, caplen, len, held });
         },
       });
       const wanted = content.packets.map(({ time, caplen, len, pfsyncLen }) => ({

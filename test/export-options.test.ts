@@ -437,12 +437,12 @@ function trackerOf(
   return {
     stats,
     message(message, time) {
-      reader.time = time;
+      reader.clock.time = time;
       const view = new DataView(message.buffer, message.byteOffset, message.length);
       expect(reader.read(view, 0, message.length, message.length)).to.equal('whole');
       reader.handOn();
     },
-    flushOpen: () => tracker.flushOpen(reader.time),
+    flushOpen: () => tracker.flushOpen(reader.clock.time),
   };
 }
 

@@ -46,7 +46,7 @@ class Converter {
   }
 
   set time(timeMs: number) {
-    this.#reader.time = timeMs;
+    this.#reader.clock.time = timeMs;
   }
 
   message(message: Buffer, timeMs: number): void {
