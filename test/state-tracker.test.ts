@@ -27,6 +27,9 @@ type Json = Record<string, unknown> & { pf: Record<string, unknown> };
 
 const NO_LIMITS: TrackerOptions = { maxStates: 10_000_000, stateTimeout: 0, activeTimeout: 0 };
 
+/** One for all: the core's memory is given back only when the event loop turns. */
+const JSON_LINES = jsonFormat(undefined);
+
 class Converter {
   readonly stats = new Stats();
   readonly flows: Json[] = [];
@@ -34,9 +37,8 @@ class Converter {
   readonly #reader: PfsyncReader;
 
   constructor(options: Partial<TrackerOptions> = {}) {
-    const format = jsonFormat(undefined);
     const filter = new StateFilter({ direction: 'any', noUncounted: false });
-    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(format, flow))));
+    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(JSON_LINES, flow))));
     const mapper = new FlowMapper(filter, this.stats, (flows) =>
       forEachFlow(flows, (flow) => forEachRecord(flow, keep)),
     );
