@@ -38,7 +38,8 @@ class Converter {
 
   constructor(options: Partial<TrackerOptions> = {}) {
     const filter = new StateFilter({ direction: 'any', noUncounted: false });
-    const keep = (flow: FlowRecord) => this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(JSON_LINES, flow))));
+    const keep = (flow: FlowRecord) =>
+      this.flows.push(JSON.parse(quoteLargeNumbers(lineOf(JSON_LINES, flow))));
     const mapper = new FlowMapper(filter, this.stats, (flows) =>
       forEachFlow(flows, (flow) => forEachRecord(flow, keep)),
     );
