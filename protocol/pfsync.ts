@@ -41,7 +41,7 @@ export interface PfsyncHandler {
   unknownRecords(version: number, action: number, count: number): void;
 }
 
-/** How the walk over a message ended. All but `whole` are damage; the records before it have been handed on. */
+/** How the walk over a message ended. All but `whole` are damage; the records before it are handed on all the same. */
 export type Verdict =
   | 'whole'
   | 'emptyPacket'
