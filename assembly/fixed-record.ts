@@ -9,7 +9,6 @@ import {
   OBSERVED,
   OCTETS,
   PACKETS,
-  PORTS,
   PROTOCOL,
   REPLY_COUNTERS,
   ROW,
@@ -17,9 +16,8 @@ import {
 import { FORWARD, REPLY } from '../protocol/flow-terms';
 import { INBOUND } from '../protocol/pf-terms';
 import { sendMessage } from './imports';
-import { sourceEnd } from './source-end';
+import { portsFrom, sourceEnd } from './source-end';
 import { partsFor, share, writtenParts } from './split';
-import { hasPorts } from './state-record';
 import { countClipped, headerTime, openClock, setTimes, UptimeClock } from './uptime';
 
 const RECORD: usize = 48;
@@ -71,7 +69,7 @@ function addFlow(encoder: FixedEncoder, row: usize): u32 {
   const from = load<u32>(row + <usize>ADDRESS * source, ADDRESSES);
   const to = load<u32>(row + <usize>ADDRESS * (source ^ 1), ADDRESSES);
   const protocol: u32 = load<u8>(row + side, PROTOCOL);
-  const ports = load<u32>(row + 2 * source, PORTS) & -(<u32>hasPorts(protocol));
+  const ports = portsFrom(row, source);
   const interfaces = (<u32>bswap<u16>(<u16>load<u32>(row, IF_INDEX))) << (isInbound ? 0 : 16);
   let records: u32 = 0;
   if ((directions & FORWARD) !== 0) {

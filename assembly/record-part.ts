@@ -15,14 +15,13 @@ import {
   NAT_EVENT,
   OCTETS,
   PACKETS,
-  PORTS,
   PROTOCOL,
   REPLY_COUNTERS,
   RESPONDER_OCTETS,
   START,
 } from '../protocol/flow-row';
 import { INBOUND } from '../protocol/pf-terms';
-import { hasPorts } from './state-record';
+import { portsFrom } from './source-end';
 
 /** What is worked out once for all records of a flow: in wire order, and as the forward record has it. */
 @unmanaged
@@ -43,13 +42,8 @@ export function gather(parts: FlowParts, row: usize, source: usize): void {
   parts.interfaces = (<u64>bswap<u32>(load<u32>(row, IF_INDEX))) << (32 * direction);
   parts.start = wireNumber(load<f64>(row, START));
   parts.end = wireNumber(load<f64>(row, END));
-  parts.ports = portsAt(row, source);
+  parts.ports = portsFrom(row, source);
   parts.description = protocol | (direction << 8) | ((<u32>load<u8>(row, END_REASON)) << 16);
-}
-
-/** Zeros where the protocol has none. */
-function portsAt(row: usize, source: usize): u32 {
-  return load<u32>(row + 2 * source, PORTS) & -(<u32>hasPorts(load<u8>(row + (source >> 1), PROTOCOL)));
 }
 
 export function putAddresses(to: usize, row: usize, end: usize, areIpv6: bool): usize {
@@ -74,7 +68,7 @@ export function putPorts(to: usize, parts: FlowParts, end: usize): usize {
 
 /** The ports of another pair of ends than the one that was gathered. */
 export function putOtherPorts(to: usize, row: usize, end: usize): usize {
-  store<u32>(to, rotl<u32>(portsAt(row, end & ~1), 16 * <u32>(end & 1)));
+  store<u32>(to, rotl<u32>(portsFrom(row, end & ~1), 16 * <u32>(end & 1)));
   return to + 4;
 }
 

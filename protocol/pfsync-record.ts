@@ -15,10 +15,11 @@ class RecordView {
   #first = 0;
   #stride = 0;
 
-  /** Shows the first of `count` records, `stride` octets apart. */
-  read(view: DataView, at: number, count = 1, stride = 0): void {
+  /** Shows the first of `count` records, `stride` octets apart, of a message of this time. */
+  read(view: DataView, at: number, time: number, count = 1, stride = 0): void {
     this.view = view;
     this.at = at;
+    this.time = time;
     this.count = count;
     this.#first = at;
     this.#stride = stride;

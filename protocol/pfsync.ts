@@ -156,10 +156,9 @@ export class PfsyncReader {
     const whole = count * stride <= end - at ? count : Math.floor((end - at) / stride);
     if (action.state !== undefined) {
       this.#readStates(view, at, stride, whole, action.kind as StateAction, action.state);
-    } else if (action.kind === 'compressedUpdate' || action.kind === 'compressedDelete') {
-      this.#readCompressed(view, at, stride, whole, action.kind);
     } else {
-      for (let i = 0; i < whole; i++) this.#readRecord(view, at + i * stride, action.kind);
+      this.handOn();
+      this.#readSmall(view, at, stride, whole, action.kind);
     }
     return whole < count ? 'recordTruncated' : 'whole';
   }
@@ -209,27 +208,32 @@ export class PfsyncReader {
     kind: 'compressedUpdate' | 'compressedDelete',
   ): void {
     const records = kind === 'compressedUpdate' ? this.#updates : this.#keys;
-    this.handOn();
-    records.time = this.clock.time;
+    const { time } = this.clock;
     for (let done = 0; done < count; done += MOST_RECORDS) {
-      records.read(view, at + done * stride, Math.min(count - done, MOST_RECORDS), stride);
+      records.read(view, at + done * stride, time, Math.min(count - done, MOST_RECORDS), stride);
       if (kind === 'compressedUpdate') this.#handler.compressedUpdate(this.#updates);
       else this.#handler.compressedDelete(this.#keys);
     }
   }
 
+  /** Records that are no states. */
+  #readSmall(view: DataView, at: number, stride: number, count: number, kind: RecordKind): void {
+    if (kind === 'compressedUpdate' || kind === 'compressedDelete') {
+      this.#readCompressed(view, at, stride, count, kind);
+    } else {
+      for (let i = 0; i < count; i++) this.#readRecord(view, at + i * stride, kind);
+    }
+  }
+
   #readRecord(view: DataView, at: number, kind: RecordKind): void {
     const handler = this.#handler;
-    this.handOn();
     switch (kind) {
       case 'clear':
-        this.#clear.time = this.clock.time;
-        this.#clear.read(view, at);
+        this.#clear.read(view, at, this.clock.time);
         handler.clear(this.#clear);
         break;
       case 'bulkUpdate':
-        this.#bulk.time = this.clock.time;
-        this.#bulk.read(view, at);
+        this.#bulk.read(view, at, this.clock.time);
         handler.bulkUpdate(this.#bulk);
         break;
       default:

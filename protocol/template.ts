@@ -1,6 +1,7 @@
 /** Templates of NetFlow v9 and IPFIX: their Template Records, and where the records of a flow wait. */
 import { allocate, viewOf } from './core.js';
 import type { Field } from './element.js';
+import type { Part } from './template-part.js';
 
 /** A Template Record, or with scopes an Options Template Record. */
 export class Template {
@@ -39,7 +40,7 @@ export class FlowTemplate extends Template {
   readonly at: number;
   readonly #view: DataView;
 
-  constructor(id: number, parts: readonly (readonly Field[])[]) {
+  constructor(id: number, parts: readonly Part[]) {
     super(id, parts.flat());
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
     this.at = allocate(LENGTH, this);

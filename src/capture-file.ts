@@ -16,6 +16,7 @@ import {
   type RewindableSource,
   StreamSource,
 } from './octet-source.js';
+import { STANDARD_INPUT } from './standard-streams.js';
 
 export interface PacketConsumer {
   /** The packet is valid during the call only. */
@@ -53,8 +54,6 @@ export interface CaptureOptions {
 export class CaptureOpenError extends Error {
   override readonly name = 'CaptureOpenError';
 }
-
-const STANDARD_INPUT = 0;
 
 /** Octets asked for in one read. Each leaves some garbage: of steps of a third it fills the room for new objects once in five million states. */
 const READ_STEP = 3 << 20;

@@ -6,7 +6,7 @@ import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { isLarge } from './capture-size.js';
+import { extentOf } from './capture-size.js';
 import { Distribution } from './distribution.js';
 import { exportCounts } from './export-counts.js';
 import { Exporter } from './exporter.js';
@@ -81,17 +81,13 @@ async function openTransport(
       return openUdp({ ...udp, follows: 'name' });
     }
     const { openUdpBatch } = await import('./transport-udp-batch.js');
-    return openUdpBatch({ ...udp, extent: isConversion ? extentOf(options) : undefined });
+    return openUdpBatch({ ...udp, extent: extentOf(options.reads) });
   }
   const { openTcp, policyOf } = await import('./transport-tcp.js');
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);
   const { openTls } = await import('./transport-tls.js');
   return openTls({ ...stream, files: options, serverName: options.tlsName });
-}
-
-function extentOf({ reads }: Options): 'short' | 'long' {
-  return reads.some(isLarge) ? 'long' : 'short';
 }
 
 type EncoderChoice = Pick<

@@ -8,9 +8,8 @@ import { monotonic } from './monotonic.js';
 import type { Options } from './option-table.js';
 import type { Pipeline } from './pipeline.js';
 import { ProgressBar, wantsProgress } from './progress.js';
+import { STANDARD_ERROR } from './standard-streams.js';
 import { StartError } from './transport.js';
-
-const STANDARD_ERROR = 2;
 
 /** Reads every capture of `-r`. What is damaged is counted in the pipeline's statistics. Throws a StartError. */
 export async function convert(

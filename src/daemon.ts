@@ -6,12 +6,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Options } from './option-table.js';
+import { STANDARD_ERROR } from './standard-streams.js';
 import { StartError } from './transport.js';
 
 /** Tells a process that it is the one in the background: the id of the one that started it. */
 const STARTED_BY = 'PFFLOWD_STARTED_BY';
 
-const STANDARD_ERROR = 2;
 const READINESS = 3;
 
 /** Milliseconds that the last words before readiness may take. */

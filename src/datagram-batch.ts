@@ -287,9 +287,9 @@ function loadSystem() {
  */
 function loadKoffi(): typeof import('koffi') {
   const require = createRequire(import.meta.url);
-  const platform = `linux-${process.arch}`;
+  const { arch } = process;
   try {
-    if (usesGlibc()) return require(`@koromix/koffi-${platform}/${platform.replace('-', '_')}/koffi.node`);
+    if (usesGlibc()) return require(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`);
   } catch {
     // Packed in another way: koffi knows more.
   }

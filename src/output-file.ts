@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { pause } from './pause.js';
+import { STANDARD_OUTPUT } from './standard-streams.js';
 
 /** Writes `length` octets from `offset`; the answer is how many went out. */
 export type WriteSync = (descriptor: number, bytes: Uint8Array, offset: number, length: number) => number;
@@ -13,7 +14,6 @@ export interface OutputFileOptions {
   readonly write?: WriteSync;
 }
 
-const STANDARD_OUTPUT = 1;
 const BLOCK = 65536;
 /** A UTF-16 unit never needs more octets than this in UTF-8. */
 const OCTETS_PER_UNIT = 3;

@@ -8,13 +8,12 @@ import { IpfixFile, type IpfixFileOptions } from './ipfix-file.js';
 import type { Options, OutputFormat } from './option-table.js';
 import { optionsChoice } from './option-values.js';
 import { OutputFile } from './output-file.js';
+import { STANDARD_OUTPUT } from './standard-streams.js';
 import type { Stats } from './stats.js';
 import { TextOutput } from './text-output.js';
 import { StartError } from './transport.js';
 
 const TEXT_FORMATS = { json: jsonFormat, csv: csvFormat, table: tableFormat };
-const STANDARD_OUTPUT = 1;
-
 export type Output = TextOutput | IpfixFile;
 
 /** `onReaderGone` is called when the reader of a pipe went away. Throws a StartError. */

@@ -1,7 +1,7 @@
 /** One run of the program, from its command line to its exit status. What only some runs need is loaded by those. */
 import { readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isLarge } from './capture-size.js';
+import { extentOf } from './capture-size.js';
 import type { Exporter } from './exporter.js';
 import type { FlowSink } from './flow-sink.js';
 import type { LiveSources } from './live.js';
@@ -11,6 +11,7 @@ import type { Output } from './outputs.js';
 import { Pipeline } from './pipeline.js';
 import type { Relay } from './relay.js';
 import { onSignals } from './signals.js';
+import { STANDARD_ERROR, STANDARD_OUTPUT } from './standard-streams.js';
 import { Stats } from './stats.js';
 import { summaryJson, summaryText } from './summary.js';
 import { foreground, type Surroundings } from './surroundings.js';
@@ -22,8 +23,6 @@ const DONE = 0;
 const CANNOT_START = 1;
 const INPUT_DAMAGED = 2;
 const NOT_DELIVERED = 3;
-
-const STANDARD_ERROR = 2;
 
 /** Resolves to the exit status. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -42,7 +41,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 function tell(text: string): number {
-  writeSync(1, text);
+  writeSync(STANDARD_OUTPUT, text);
   return DONE;
 }
 
@@ -87,7 +86,7 @@ class Run {
   async #open(): Promise<Pipeline> {
     const options = this.#options;
     const { log } = this.#surroundings;
-    if (options.reads.length === 0 || options.reads.some(isLarge)) {
+    if (extentOf(options.reads) !== 'short') {
       const { prepareForMuch } = await import('./v8-flags.js');
       prepareForMuch();
     }

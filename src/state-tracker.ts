@@ -79,8 +79,7 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.records.insert += states.count;
     this.#interfaces.identify(states);
     // Nearly all are new: there are no rows to wait for.
-    forEachState(states, ({ state, observed }) => {
-      this.#time = observed;
+    this.#forEach(states, ({ state }) => {
       this.#learn(table.find(state.idHigh, state.idLow, state.creatorId), state, true, false);
     });
   }
@@ -90,9 +89,8 @@ export class StateTracker implements PfsyncHandler {
     this.#stats.records.update += states.count;
     this.#interfaces.identify(states);
     this.#expect(states);
-    forEachState(states, ({ state, observed }, n) => {
-      this.#time = observed;
-      this.#learn(table.findExpected(n), state, observed > this.#bulkUntil, true);
+    this.#forEach(states, ({ state }, n) => {
+      this.#learn(table.findExpected(n), state, this.#time > this.#bulkUntil, true);
     });
   }
 
@@ -193,6 +191,16 @@ export class StateTracker implements PfsyncHandler {
     for (const slot of this.table) this.#end(slot, FORCED_END);
   }
 
+  /** Calls `use` for each row that is readable, at the time of its message. */
+  #forEach(states: FlowRows, use: (flow: FlowRecord, n: number) => void): void {
+    for (let n = 0; n < states.count; n++) {
+      const flow = states.flow(n);
+      if (!flow.state.isReadable) continue;
+      this.#time = flow.observed;
+      use(flow, n);
+    }
+  }
+
   #expect(states: FlowRows): void {
     const { table } = this;
     for (let n = 0; n < states.count; n++) {
@@ -262,17 +270,13 @@ export class StateTracker implements PfsyncHandler {
       this.#deleteObserved(states, this.#observer);
       return;
     }
-    forEachState(states, (flow, n) => {
-      this.#time = flow.observed;
-      this.#complete(n, flow);
-    });
+    this.#forEach(states, (flow, n) => this.#complete(n, flow));
     this.#mapper.ended(states);
   }
 
   /** Each event comes before its flow. */
   #deleteObserved(states: FlowRows, observer: StateObserver): void {
-    forEachState(states, (flow, n) => {
-      this.#time = flow.observed;
+    this.#forEach(states, (flow, n) => {
       observer.ended(flow.state, this.#complete(n, flow), this.#time);
       this.#mapper.ended(flow);
     });
@@ -354,13 +358,5 @@ export class StateTracker implements PfsyncHandler {
     this.#mapper.flow.counters = PARTIAL;
     this.#mapper.lives();
     table.report(slot, time);
-  }
-}
-
-/** Calls `use` for each row that is readable. */
-function forEachState(states: FlowRows, use: (flow: FlowRecord, n: number) => void): void {
-  for (let n = 0; n < states.count; n++) {
-    const flow = states.flow(n);
-    if (flow.state.isReadable) use(flow, n);
   }
 }

@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { isJournal, Log } from './log.js';
 import type { Options } from './option-table.js';
+import { STANDARD_ERROR } from './standard-streams.js';
 
 export interface Surroundings {
   readonly log: Log;
@@ -13,8 +14,6 @@ export interface Surroundings {
   /** Resolves when the log is out and nothing of us is left behind. */
   end(): Promise<void>;
 }
-
-const STANDARD_ERROR = 2;
 
 /** A program that ends by itself, on a terminal or under a service manager. */
 export function foreground(options: Options): Surroundings {

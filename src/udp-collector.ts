@@ -1,4 +1,5 @@
 /** A collector of datagrams, however they are sent: its options, its address, and whether anybody listens there. */
+import type { Extent } from './capture-size.js';
 import type { Log } from './log.js';
 import type { Endpoint } from './option-values.js';
 import type { Pace } from './pace.js';
@@ -30,7 +31,7 @@ export interface UdpOptions {
    * How much there is to send: a `short` run is over before a thread beside it pays. In a `long` one nobody waits for a
    * datagram: it may leave when others of its length do. Undefined: nobody knows, as live.
    */
-  readonly extent?: 'short' | 'long' | undefined;
+  readonly extent?: Extent | undefined;
   /** Milliseconds between two look-ups that errors cause. */
   readonly lookUpAfterError?: number;
   /** In place of the system's resolver. */

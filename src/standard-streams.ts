@@ -1,0 +1,4 @@
+/** Descriptors that every program starts with. */
+export const STANDARD_INPUT = 0;
+export const STANDARD_OUTPUT = 1;
+export const STANDARD_ERROR = 2;
