@@ -66,7 +66,7 @@ function updateAll(step) {
 }
 
 function update(count, now) {
-  updates.read(octetsOfUpdates, 0, count, 84);
+  updates.read(octetsOfUpdates, 0, now, count, 84);
   for (let n = 0; n < count; n++) {
     const { idHigh, idLow, creatorId } = updates.select(n);
     table.expect(n, idHigh, idLow, creatorId);
@@ -88,7 +88,7 @@ function deleteAll(step) {
 }
 
 function remove(count) {
-  keys.read(octetsOfKeys, 0, count, 12);
+  keys.read(octetsOfKeys, 0, NOW, count, 12);
   for (let n = 0; n < count; n++) {
     const { idHigh, idLow, creatorId } = keys.select(n);
     table.expect(n, idHigh, idLow, creatorId);
