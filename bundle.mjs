@@ -5,14 +5,14 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { cacheOf, compile, evaluate } from './build/src/code-cache.js';
+import { cacheOf, compile, evaluate, WRAPPER } from './build/src/code-cache.js';
 
 const ROOT = import.meta.dirname;
 const DIST = join(ROOT, 'dist');
 const CAPTURE = join(ROOT, 'captures/v3_eth_full.pcap');
 
-/** Bundles `build/src/NAME.js`; the answer is the path of the file. */
-function bundle(name, entryNames, define = {}) {
+/** Bundles `build/src/NAME.js`; the answer is the path of the file. `options` are esbuild's. */
+function bundle(name, entryNames, { define, ...options } = {}) {
   const { metafile } = buildSync({
     entryPoints: [join(ROOT, 'build/src', `${name}.js`)],
     outdir: DIST,
@@ -29,6 +29,7 @@ function bundle(name, entryNames, define = {}) {
     minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',
+    ...options,
   });
   return join(ROOT, Object.keys(metafile.outputs)[0]);
 }
@@ -55,8 +56,11 @@ async function convert(run, options) {
 
 rmSync(DIST, { recursive: true, force: true });
 // V8 knows a source by its length alone: the name has to tell whether code belongs to it.
-const program = bundle('program', '[name]-[hash]');
-bundle('main', 'pfflowd', { PROGRAM: JSON.stringify(basename(program)) });
+const program = bundle('program', '[name]-[hash]', {
+  banner: { js: WRAPPER.before },
+  footer: { js: WRAPPER.after },
+});
+bundle('main', 'pfflowd', { define: { PROGRAM: JSON.stringify(basename(program)) } });
 bundle('datagram-sender', '[name]');
 writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
 await keepCode(program);

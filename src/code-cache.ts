@@ -7,11 +7,16 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 
-/** Compiles a CommonJS file. */
+/** What stands around a CommonJS module where it is compiled. The build writes it into the file: V8 would copy what is put together here. */
+export const WRAPPER = {
+  before: '(function (exports, require, module, __filename, __dirname) {',
+  after: '})',
+};
+
+/** Compiles the file of a CommonJS module in its wrapper. */
 export function compile(file: string): Script {
-  const source = readFileSync(file, 'latin1');
   const cachedData = readIfThere(cacheOf(file));
-  return new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  return new Script(readFileSync(file, 'latin1'), {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
