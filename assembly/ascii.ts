@@ -4,10 +4,12 @@
  */
 
 /** By number: its three digits, the first of them in the lowest octet, and in the highest how many of them are needed. */
-const DIGITS = heap.alloc(4 * 1000);
+const DIGITS = memory.data(4 * 1000);
 /** By octet: its digits and a dot, and in the highest octet how many characters that is; and its two hexadecimal digits. */
-const DOTTED = heap.alloc(5 * 256);
-const HEXADECIMAL = heap.alloc(2 * 256);
+const DOTTED = memory.data(5 * 256);
+const HEXADECIMAL = memory.data(2 * 256);
+
+const PIECES_LENGTH = 2048;
 
 const ZERO: u32 = 0x30;
 const DOT: u32 = 0x2e;
@@ -32,12 +34,19 @@ function hexadecimalDigit(value: u32): u32 {
   return value < 10 ? ZERO + value : 0x61 - 10 + value;
 }
 
+/** Room for pieces, at a multiple of 8. To allocate each would be half of the module, which a processor then compiles for its one run. */
+const PIECES = memory.data(PIECES_LENGTH, 8);
+let piecesEnd = PIECES;
+
 /** A text that is written again and again: its length, and its characters from the next multiple of 8 on. For the start of the program. */
 export function piece(text: string): usize {
   const length = text.length;
-  const at = heap.alloc(8 + ((length + 7) & ~7));
+  const at = piecesEnd;
+  piecesEnd += 8 + ((length + 7) & ~7);
+  if (piecesEnd > PIECES + PIECES_LENGTH) unreachable();
   store<u32>(at, length);
-  for (let i = 0; i < length; i++) store<u8>(at + i, text.charCodeAt(i), 8);
+  const characters = changetype<usize>(text);
+  for (let i = 0; i < length; i++) store<u8>(at + i, load<u16>(characters + 2 * i), 8);
   return at;
 }
 

@@ -63,8 +63,7 @@ const MINUS = piece('-');
 const LINE_END = piece('\n');
 
 /** By number: the protocol's name; 0 for one that has none here. */
-const PROTOCOLS = heap.alloc(256 * sizeof<usize>());
-memory.fill(PROTOCOLS, 0, 256 * sizeof<usize>());
+const PROTOCOLS = memory.data(256 * sizeof<usize>());
 nameProtocol(1, 'ICMP');
 nameProtocol(6, 'TCP');
 nameProtocol(17, 'UDP');
