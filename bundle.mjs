@@ -1,7 +1,7 @@
 /** Makes dist of build: the program as one file, the code that V8 makes of it, and what starts it. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
@@ -62,6 +62,7 @@ const program = bundle('program', '[name]-[hash]', {
 });
 bundle('main', 'pfflowd', { define: { PROGRAM: JSON.stringify(basename(program)) } });
 bundle('datagram-sender', '[name]');
+copyFileSync(join(ROOT, 'build/protocol/core.wasm'), join(DIST, 'core.wasm'));
 writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
 await keepCode(program);
 // What the runs have listened to would keep this one waiting.

@@ -145,5 +145,5 @@ export function isInCore(view: DataView): boolean {
 
 /** Writes words, as the core has them, one behind the other from `at` on. */
 export function writeWords(at: number, words: readonly number[]): void {
-  for (const [i, word] of words.entries()) memory.setInt32(at + 4 * i, word, true);
+  for (let i = 0; i < words.length; i++) memory.setInt32(at + 4 * i, words[i]!, true);
 }

@@ -157,9 +157,9 @@ export class Stats {
   /** Messages by version. */
   get versions(): Record<string, number> {
     const versions: Record<string, number> = {};
-    for (const [version, messages] of this.#versions.entries()) {
+    this.#versions.forEach((messages, version) => {
       if (messages > 0) versions[version] = messages;
-    }
+    });
     return versions;
   }
 
