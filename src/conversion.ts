@@ -1,6 +1,6 @@
 /** Converts captures, one after the other: what `-r` does. */
 
-import { accessSync, constants, fstatSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { CaptureOpenError, isRegularFile, readCapture } from './capture-file.js';
 import type { Log } from './log.js';
 import { printable } from './log.js';
@@ -8,7 +8,7 @@ import { monotonic } from './monotonic.js';
 import type { Options } from './option-table.js';
 import type { Pipeline } from './pipeline.js';
 import { ProgressBar, wantsProgress } from './progress.js';
-import { STANDARD_ERROR } from './standard-streams.js';
+import { isTerminal, STANDARD_ERROR } from './standard-streams.js';
 import { StartError } from './transport.js';
 
 /** Reads every capture of `-r`. What is damaged is counted in the pipeline's statistics. Throws a StartError. */
@@ -71,9 +71,8 @@ function reason(error: NodeJS.ErrnoException): string {
 }
 
 function progressBar(options: Options, pipeline: Pipeline) {
-  // Where it is something else, its stream need not be made.
-  const isTerminal = fstatSync(STANDARD_ERROR).isCharacterDevice() && process.stderr.isTTY;
-  if (!wantsProgress(options.progress, isTerminal)) return { update: () => {}, clear: () => {} };
+  if (!wantsProgress(options.progress, isTerminal(STANDARD_ERROR)))
+    return { update: () => {}, clear: () => {} };
   const { stderr } = process;
   const bar = new ProgressBar({
     write: (text) => stderr.write(text),

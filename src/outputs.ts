@@ -1,5 +1,4 @@
 /** Opens what `--format` asks for. */
-import { isatty } from 'node:tty';
 import { exportCounts } from './export-counts.js';
 import { csvFormat } from './format-csv.js';
 import { jsonFormat } from './format-json.js';
@@ -8,7 +7,7 @@ import { IpfixFile, type IpfixFileOptions } from './ipfix-file.js';
 import type { Options, OutputFormat } from './option-table.js';
 import { optionsChoice } from './option-values.js';
 import { OutputFile } from './output-file.js';
-import { STANDARD_OUTPUT } from './standard-streams.js';
+import { isTerminal, STANDARD_OUTPUT } from './standard-streams.js';
 import type { Stats } from './stats.js';
 import { TextOutput } from './text-output.js';
 import { StartError } from './transport.js';
@@ -24,7 +23,7 @@ export function openOutput(
   stats: Stats,
 ): Output {
   const { output, nat } = options;
-  if (format === 'ipfix' && output === '-' && isatty(STANDARD_OUTPUT)) {
+  if (format === 'ipfix' && output === '-' && isTerminal(STANDARD_OUTPUT)) {
     throw new StartError('--format ipfix is no text: give -o FILE or a pipe');
   }
   const file = openFile(output, onReaderGone);

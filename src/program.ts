@@ -1,38 +1,28 @@
-/** One run of the program, from its command line to its exit status. What only some runs need is loaded by those. */
+/** The program, from its command line to its exit status. Most of it is loaded when it is known what is to be done. */
 import { readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { extentOf } from './capture-size.js';
-import type { Exporter } from './exporter.js';
-import type { FlowSink } from './flow-sink.js';
-import type { LiveSources } from './live.js';
+import { type Extent, extentOf } from './capture-size.js';
+import { CANNOT_START, DONE } from './exit-status.js';
 import type { Options } from './option-table.js';
 import { parseOptions, UsageError } from './options.js';
-import type { Output } from './outputs.js';
-import { Pipeline } from './pipeline.js';
-import type { Relay } from './relay.js';
-import { onSignals } from './signals.js';
 import { STANDARD_ERROR, STANDARD_OUTPUT } from './standard-streams.js';
-import { Stats } from './stats.js';
-import { summaryJson, summaryText } from './summary.js';
 import { foreground, type Surroundings } from './surroundings.js';
 import { StartError } from './transport.js';
 import { usageText } from './usage.js';
 import { VERSION } from './version.js';
 
-const DONE = 0;
-const CANNOT_START = 1;
-const INPUT_DAMAGED = 2;
-const NOT_DELIVERED = 3;
+/** Is told how long the run will be, before the core is loaded. */
+type Preparation = (extent: Extent | undefined) => Promise<void>;
 
 /** Resolves to the exit status. */
-export async function run(argv: readonly string[]): Promise<number> {
+export async function run(argv: readonly string[], prepare: Preparation = prepareV8): Promise<number> {
   try {
     const options = parseOptions(argv);
     if (options.help) return tell(usageText());
     if (options.showVersion) return tell(`pfflowd ${VERSION}\n`);
     if (options.checkConfig) return DONE;
     const isPlain = options.reads.length > 0 && options.user === undefined && options.pidFile === undefined;
-    return await (isPlain ? new Run(options, foreground(options)).toItsEnd() : serve(options, argv));
+    return await (isPlain ? start(options, foreground(options), prepare) : serve(options, argv, prepare));
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof StartError)) throw error;
     writeSync(STANDARD_ERROR, `pfflowd: ${error.message}\n`);
@@ -45,8 +35,24 @@ function tell(text: string): number {
   return DONE;
 }
 
+async function prepareV8(extent: Extent | undefined): Promise<void> {
+  const { prepareFor } = await import('./v8-flags.js');
+  prepareFor(extent);
+}
+
+async function start(
+  options: Options,
+  surroundings: Surroundings,
+  prepare: Preparation,
+  readAgain?: () => Options,
+): Promise<number> {
+  await prepare(extentOf(options.reads));
+  const { Run } = await import('./run.js');
+  return new Run(options, surroundings, readAgain).toItsEnd();
+}
+
 /** In the background, unless told otherwise. */
-async function serve(options: Options, argv: readonly string[]): Promise<number> {
+async function serve(options: Options, argv: readonly string[], prepare: Preparation): Promise<number> {
   const { goToBackground, takeBackground, withAbsolutePaths } = await import('./daemon.js');
   const background = takeBackground();
   if (!options.foreground && background === undefined) return goToBackground();
@@ -54,164 +60,5 @@ async function serve(options: Options, argv: readonly string[]): Promise<number>
   const readAgain = () => parseOptions(argv, (file) => readFileSync(resolve(directory, file), 'utf8'));
   const { openService } = await import('./service.js');
   const absolute = withAbsolutePaths(options, directory);
-  return new Run(absolute, openService(absolute, background), readAgain).toItsEnd();
-}
-
-class Run {
-  readonly #options: Options;
-  readonly #surroundings: Surroundings;
-  readonly #readAgain: () => Options;
-  readonly #stats = new Stats();
-  readonly #stop = new AbortController();
-  #exporters: readonly Exporter[] = [];
-  #output: Output | undefined;
-  #isOutputBroken = false;
-
-  /** `readAgain` gives the options as the configuration file tells them later. */
-  constructor(options: Options, surroundings: Surroundings, readAgain: () => Options = () => options) {
-    this.#options = options;
-    this.#surroundings = surroundings;
-    this.#readAgain = readAgain;
-  }
-
-  async toItsEnd(): Promise<number> {
-    const pipeline = await this.#open();
-    if (this.#options.reads.length > 0) await this.#convert(pipeline);
-    else await this.#live(pipeline);
-    await this.#finish(pipeline);
-    return this.#exitStatus();
-  }
-
-  /** Opens everything behind the sources. */
-  async #open(): Promise<Pipeline> {
-    const options = this.#options;
-    const { log } = this.#surroundings;
-    if (extentOf(options.reads) !== 'short') {
-      const { prepareForMuch } = await import('./v8-flags.js');
-      prepareForMuch();
-    }
-    const sinks: FlowSink[] = [];
-    if (options.format !== undefined) {
-      const { openOutput } = await import('./outputs.js');
-      this.#output = openOutput(options, options.format, () => this.#stop.abort(), this.#stats);
-      sinks.push(this.#output);
-    }
-    if (options.collectors.length > 0) {
-      const { openSinks } = await import('./collectors.js');
-      const collectors = await openSinks(options, log, this.#stats);
-      this.#exporters = collectors.exporters;
-      sinks.unshift(...collectors.sinks);
-    }
-    if (options.debug) {
-      const { FlowLog } = await import('./flow-log.js');
-      sinks.push(new FlowLog(log));
-    }
-    let relay: Relay | undefined;
-    if (options.relay !== undefined) {
-      const { openRelay } = await import('./relay.js');
-      relay = await openRelay({ endpoint: options.relay, source: options.source, log });
-      sinks.push(relay);
-    }
-    return new Pipeline(await pipelineOptions(options, relay), sinks, log, this.#stats);
-  }
-
-  async #convert(pipeline: Pipeline): Promise<void> {
-    const { convert } = await import('./conversion.js');
-    this.#listenToSignals(pipeline, undefined);
-    this.#surroundings.ready();
-    await this.#guarded(() => convert(this.#options, pipeline, this.#surroundings.log, this.#stop.signal));
-  }
-
-  async #live(pipeline: Pipeline): Promise<void> {
-    const { LiveSources } = await import('./live.js');
-    const { log, rights } = this.#surroundings;
-    const sources = new LiveSources(this.#options, pipeline, log, rights);
-    this.#listenToSignals(pipeline, sources);
-    await sources.start();
-    this.#surroundings.ready();
-    const { signal } = this.#stop;
-    if (!signal.aborted) await new Promise((wake) => signal.addEventListener('abort', wake));
-    await this.#guarded(() => sources.stop());
-  }
-
-  /** A file that cannot be written ends the run, and what was done by then is told. */
-  async #guarded(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (error instanceof StartError) throw error;
-      this.#isOutputBroken = true;
-      this.#surroundings.log.error((error as Error).message);
-    }
-  }
-
-  #listenToSignals(pipeline: Pipeline, sources: LiveSources | undefined): void {
-    onSignals({
-      drain: () => this.#stop.abort(),
-      leave: () => process.exit(NOT_DELIVERED),
-      statistics: () => void this.#tellStatistics(pipeline, sources),
-      ...(sources === undefined ? {} : { reopen: () => this.#reopen(pipeline) }),
-    });
-  }
-
-  async #tellStatistics(pipeline: Pipeline, sources: LiveSources | undefined): Promise<void> {
-    await sources?.askKernel();
-    const { log } = this.#surroundings;
-    for (const line of summaryText(pipeline.stats, this.#results).split('\n')) log.info(line);
-  }
-
-  #reopen(pipeline: Pipeline): void {
-    const { log } = this.#surroundings;
-    try {
-      pipeline.settle();
-      this.#output?.reopen(pipeline.time);
-      const { logLevel } = this.#readAgain();
-      log.setLevel(logLevel);
-      log.info('files reopened, log level read again; other options take effect at the next start');
-    } catch (error) {
-      log.error((error as Error).message);
-    }
-  }
-
-  async #finish(pipeline: Pipeline): Promise<void> {
-    const { isBackground, end } = this.#surroundings;
-    await this.#guarded(() => pipeline.close(this.#options.flushOpen ? 'flush' : 'count'));
-    if (isBackground) await this.#tellStatistics(pipeline, undefined);
-    await end();
-    const { summary } = this.#options;
-    if (summary === 'none' || isBackground) return;
-    const write = summary === 'json' ? summaryJson : summaryText;
-    writeSync(STANDARD_ERROR, `${write(this.#stats, this.#results)}\n`);
-  }
-
-  get #results() {
-    return this.#exporters.map((exporter) => exporter.result);
-  }
-
-  #exitStatus(): number {
-    if (this.#isOutputBroken || this.#results.some(({ lostRecords }) => lostRecords > 0))
-      return NOT_DELIVERED;
-    const isConversion = this.#options.reads.length > 0;
-    return isConversion && this.#stats.damaged.total > 0 ? INPUT_DAMAGED : DONE;
-  }
-}
-
-async function pipelineOptions(options: Options, relay: Relay | undefined) {
-  const { direction, noUncounted, maxStates, ifmap, natEvents } = options;
-  const isLive = options.reads.length === 0;
-  const self = isLive ? await (await import('./live.js')).selfFilter(options) : undefined;
-  return {
-    direction,
-    noUncounted,
-    maxStates,
-    ifmap,
-    natEvents,
-    atOnce: options.debug,
-    stateTimeout: options.stateTimeout * 1000,
-    activeTimeout: options.activeTimeout * 1000,
-    ...(self === undefined ? {} : { self }),
-    ...(relay === undefined
-      ? {}
-      : { onMessage: (view: DataView, start: number, end: number) => relay.message(view, start, end) }),
-  };
+  return start(absolute, openService(absolute, background), prepare, readAgain);
 }

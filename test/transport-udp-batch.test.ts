@@ -268,7 +268,7 @@ function itSendsBatches(open: (options: UdpOptions) => Promise<Transport>, many:
     const transport = await open(optionsFor(collector));
     for (let i = 0; i < many; i++) fill(transport, i >> 6, 100);
     await transport.close();
-    await setTimeout(20);
+    await untilQuiet(received);
     collector.close();
     expect(transport.sent).to.deep.include({ messages: many, records: 3 * many, octets: 100 * many });
     expect(transport.lost.messages).to.equal(0);
@@ -393,6 +393,14 @@ function collect(collector: Socket): Buffer[] {
   const received: Buffer[] = [];
   collector.on('message', (octets) => received.push(octets));
   return received;
+}
+
+/** The collector is given as much time as it needs to read what waits for it. */
+async function untilQuiet(received: readonly Buffer[]): Promise<void> {
+  for (let before = -1; received.length > before; ) {
+    before = received.length;
+    await setTimeout(20);
+  }
 }
 
 async function receive(
