@@ -1,5 +1,4 @@
 /** What signals ask of a running program. */
-import { constants } from 'node:os';
 
 export interface SignalActions {
   /** The first TERM or INT: read no more, send what is there, end. */
@@ -25,8 +24,9 @@ export function onSignals(actions: SignalActions): () => void {
     ['SIGTERM', end],
     ['SIGINT', end],
     ['SIGUSR1', () => actions.statistics()],
+    // Where there is no such signal nothing comes of listening to it.
+    ['SIGINFO', () => actions.statistics()],
   ];
-  if ('SIGINFO' in constants.signals) listeners.push(['SIGINFO', () => actions.statistics()]);
   if (reopen) listeners.push(['SIGHUP', () => reopen.call(actions)]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   return () => {
