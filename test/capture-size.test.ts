@@ -22,22 +22,26 @@ describe('extent of a run', () => {
     return path;
   }
 
-  it('is short when all captures are small', () => {
+  it('is short when there is little to read', () => {
     expect(extentOf([SMALL])).to.equal('short');
     expect(extentOf([SMALL, SMALL])).to.equal('short');
   });
 
-  it('is long when one of them is large', () => {
+  it('is long when one capture is large, or many are together', () => {
     const large = file('large.pcap', new Uint8Array(0), 9 << 20);
     expect(extentOf([large])).to.equal('long');
     expect(extentOf([SMALL, large])).to.equal('long');
     expect(extentOf(['-', large])).to.equal('long');
+    const some = file('some.pcap', new Uint8Array(0), 5 << 20);
+    expect(extentOf([some])).to.equal('short');
+    expect(extentOf([some, some])).to.equal('long');
   });
 
   it('depends on what a compressed capture may hold', () => {
     const compressed = gzipSync(new Uint8Array(1000));
     expect(extentOf([file('small.gz', compressed)])).to.equal('short');
-    expect(extentOf([file('large.gz', compressed, 1 << 20)])).to.equal('long');
+    expect(extentOf([file('some.gz', compressed, 1 << 20)])).to.equal(undefined);
+    expect(extentOf([file('large.gz', compressed, 9 << 20)])).to.equal('long');
     expect(extentOf([file('plain.pcap', new Uint8Array(0), 1 << 20)])).to.equal('short');
   });
 
