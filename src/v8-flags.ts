@@ -13,7 +13,7 @@ const NO_GROWTH = '--semi-space-growth-factor=1';
  * A short run is over before better code for it has paid. To make it takes another processor 50 ms, and the program waits for
  * that at its end: a capture of 10,000 states took 13 of 67 ms less.
  */
-const NO_BETTER_CODE = ['--no-opt', '--wasm-tiering-budget=2000000000'];
+const NO_BETTER_CODE = ['--no-opt', '--no-maglev', '--wasm-tiering-budget=2000000000'];
 
 /** To be called before the core is loaded. */
 export function prepareFor(extent: Extent | undefined): void {
