@@ -1,4 +1,4 @@
-/** Makes dist of build: the program as one file, the code that V8 makes of it, and what starts it. */
+/** Makes dist of build: the program as one file, the code that V8 makes of it, the core, and what starts it. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';

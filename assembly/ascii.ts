@@ -34,7 +34,7 @@ function hexadecimalDigit(value: u32): u32 {
   return value < 10 ? ZERO + value : 0x61 - 10 + value;
 }
 
-/** Room for pieces, at a multiple of 8. To allocate each would be half of the module, which a processor then compiles for its one run. */
+/** Room for pieces, at a multiple of 8. Code that allocates them, laid out for each, was an eighth of the module, and is compiled at each start. */
 const PIECES = memory.data(PIECES_LENGTH, 8);
 let piecesEnd = PIECES;
 

@@ -1,5 +1,6 @@
 /** How much there is to read: a short run would wait longer for what makes a long one fast. */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { identifyFormat } from './capture-format.js';
 
 /** Of a conversion that is over soon, or is not. */
 export type Extent = 'short' | 'long';
@@ -7,9 +8,8 @@ export type Extent = 'short' | 'long';
 /** Octets that are worth loading and compiling for. */
 const LARGE = 8 << 20;
 
-const GZIP_MAGIC = 0x1f8b;
-/** Gzip rarely makes less than this part of a capture. */
-const GZIP_RATIO = 1 / 16;
+/** A capture is rarely more than so many times what gzip makes of it. */
+const MOST_GZIP_SAVES = 16;
 
 /** Undefined when nobody knows: without captures, as live, of a stream, and of some that are compressed. */
 export function extentOf(captures: readonly string[]): Extent | undefined {
@@ -33,18 +33,18 @@ function sizeOf(path: string): Size {
   try {
     const file = statSync(path);
     if (!file.isFile()) return UNKNOWN;
-    return { least: file.size, most: isCompressed(path) ? file.size / GZIP_RATIO : file.size };
+    return { least: file.size, most: isCompressed(path) ? MOST_GZIP_SAVES * file.size : file.size };
   } catch {
     return UNKNOWN;
   }
 }
 
 function isCompressed(path: string): boolean {
-  const magic = new DataView(new ArrayBuffer(2));
+  const head = new Uint8Array(4);
   const descriptor = openSync(path, 'r');
   try {
-    readSync(descriptor, magic);
-    return magic.getUint16(0) === GZIP_MAGIC;
+    readSync(descriptor, head);
+    return identifyFormat(head) === 'gzip';
   } finally {
     closeSync(descriptor);
   }

@@ -19,7 +19,7 @@ import { collectorAddress, LARGEST, Refusals, SEND_BUFFER, type UdpOptions } fro
 const MOST_DATAGRAMS = 2048;
 const FEWEST_DATAGRAMS = 64;
 const MEMORY = 3 << 20;
-/** Those of a short run, where each page of memory that is new costs more than it brings: up to 25 microseconds in a virtual machine. */
+/** Those of a short run: each page of memory that is new takes a virtual machine up to 10 microseconds. */
 const FEW_DATAGRAMS = 128;
 
 /** Datagrams sent together where a pace holds them back, and in a short run: what one message of 64 KiB can hold. */
