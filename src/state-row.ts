@@ -43,12 +43,17 @@ export const REPORTED = 1 << 7;
 export const IS_TCP = 1 << 8;
 
 /**
- * A record: octets 0 to KEPT of a flow row, and behind them what earlier records of a long flow have already told of the
- * counters, 32 octets as they stand in a row, and milliseconds since the epoch (64-bit floats): up to when that was, when the
- * counters were told, and the earliest start that was told.
+ * A record: octets 0 to KEPT of a flow row, and behind them milliseconds since the epoch (64-bit floats): when the counters
+ * were told, and the earliest start that was told.
  */
-export const RECORD_REPORTED = 152;
-export const RECORD_REPORTED_AT = 184;
-export const RECORD_COUNTED = 192;
-export const RECORD_START = 200;
-export const RECORD_LENGTH = 208;
+export const RECORD_COUNTED = 152;
+export const RECORD_START = 160;
+export const RECORD_LENGTH = 168;
+
+/**
+ * A report: what earlier records of a long flow have already told of the counters, as they stand in a row, and up to when, in
+ * milliseconds since the epoch (a 64-bit float).
+ */
+export const REPORT_COUNTERS = 0;
+export const REPORT_TIME = 32;
+export const REPORT_LENGTH = 40;

@@ -1,7 +1,7 @@
 /**
  * Memory of the state table: rows in slabs of typed arrays. A state has a hot row (key, times, sequence numbers),
- * touched by every message that names it, and a record: what a flow row tells of the state, as it stands there. Slabs come and
- * go with the number of states.
+ * touched by every message that names it, and a record: what a flow row tells of the state, as it stands there. Long flows
+ * have a report beside it, of what has been told of them. Slabs come and go with the number of states.
  */
 import {
   DESTINATION_STATE,
@@ -25,7 +25,9 @@ import {
   NO_SLOT,
   PEERS,
   RECORD_LENGTH,
-  RECORD_REPORTED,
+  REPORT_COUNTERS,
+  REPORT_LENGTH,
+  REPORT_TIME,
   ROW_MASK,
   ROW_SHIFT,
   ROWS,
@@ -40,6 +42,8 @@ export class Slab {
   readonly floats = new Float64Array(this.hot.buffer);
   readonly records = new DataView(new ArrayBuffer(ROWS * RECORD_LENGTH));
   readonly recordWords = new Int32Array(this.records.buffer);
+  /** Made for the first long flow. */
+  reports: DataView | undefined;
   used = 0;
   free = 0;
 
@@ -56,12 +60,14 @@ export class StateRows {
   /** No slab before this one has a free row. */
   #lowestFree = 0;
   #allocated = 0;
+  /** Slabs that have reports. */
+  #reporting = 0;
   /** States. */
   size = 0;
 
   /** Octets that the slabs take. */
   get octets(): number {
-    return this.hotOctets + this.#allocated * ROWS * RECORD_LENGTH;
+    return this.hotOctets + ROWS * (this.#allocated * RECORD_LENGTH + this.#reporting * REPORT_LENGTH);
   }
 
   /** Octets of the hot rows among them. */
@@ -100,6 +106,7 @@ export class StateRows {
     if (slab.used === 0 && number !== this.#lowestFree) {
       this.#slabs[number] = undefined;
       this.#allocated--;
+      if (slab.reports !== undefined) this.#reporting--;
     }
   }
 
@@ -196,23 +203,42 @@ export class StateRows {
     return 1;
   }
 
-  /** The counters of the last report. */
-  readReported(slot: number, volume: Volume): void {
-    const { records } = this.slab(slot);
-    const reported = this.recordAt(slot) + RECORD_REPORTED - OCTETS;
-    for (let direction = 0; direction < 2; direction++) {
-      const at = reported + REPLY_COUNTERS * direction;
-      readCounter(records, at + OCTETS, volume, DIRECTION * direction + OCTETS_HIGH);
-      readCounter(records, at + PACKETS, volume, DIRECTION * direction + PACKETS_HIGH);
+  /** Notes the counters as they stand now, and the time. */
+  report(slot: number, time: number): void {
+    const slab = this.slab(slot);
+    const { records } = slab;
+    if (slab.reports === undefined) {
+      slab.reports = new DataView(new ArrayBuffer(ROWS * REPORT_LENGTH));
+      this.#reporting++;
     }
+    const { reports } = slab;
+    const from = this.recordAt(slot) + OCTETS;
+    const to = reportAt(slot);
+    for (let octet = 0; octet < 2 * REPLY_COUNTERS; octet += 4) {
+      reports.setInt32(to + REPORT_COUNTERS + octet, records.getInt32(from + octet));
+    }
+    reports.setFloat64(to + REPORT_TIME, time);
   }
 
-  copyCountersToReported(slot: number): void {
-    const { recordWords } = this.slab(slot);
-    const at = (slot & ROW_MASK) * RECORD_WORDS;
-    const [from, to] = [at + OCTETS / 4, at + RECORD_REPORTED / 4];
-    recordWords.copyWithin(to, from, from + (2 * REPLY_COUNTERS) / 4);
+  /** The time of the last report; there must be one. */
+  reportTime(slot: number): number {
+    return this.slab(slot).reports!.getFloat64(reportAt(slot) + REPORT_TIME);
   }
+
+  /** The counters of the last report; there must be one. */
+  readReported(slot: number, volume: Volume): void {
+    const reports = this.slab(slot).reports!;
+    const reported = reportAt(slot) + REPORT_COUNTERS - OCTETS;
+    for (let direction = 0; direction < 2; direction++) {
+      const at = reported + REPLY_COUNTERS * direction;
+      readCounter(reports, at + OCTETS, volume, DIRECTION * direction + OCTETS_HIGH);
+      readCounter(reports, at + PACKETS, volume, DIRECTION * direction + PACKETS_HIGH);
+    }
+  }
+}
+
+function reportAt(slot: number): number {
+  return (slot & ROW_MASK) * REPORT_LENGTH;
 }
 
 /** Whether a counter as it stands in rows is exceeded: below 0 where it is not reached. `high` is the place of the high word in a volume. */

@@ -22,7 +22,6 @@ import {
   NO_SLOT,
   PEERS,
   RECORD_COUNTED,
-  RECORD_REPORTED_AT,
   RECORD_START,
   REPORTED,
   SEQUENCE_SEEN,
@@ -253,7 +252,7 @@ export class StateTable {
   /** Milliseconds since the epoch up to which the flow has been told. */
   reportedUntil(slot: number): number {
     if (!this.wasReported(slot)) return this.start(slot);
-    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_REPORTED_AT, true);
+    return this.#rows.reportTime(slot);
   }
 
   /** Leaves in the counters of `state` what they have gained since the last report. */
@@ -268,10 +267,7 @@ export class StateTable {
 
   /** The counters as they stand now have been told. */
   report(slot: number, time: number): void {
-    const { records } = this.#rows.slab(slot);
-    const at = this.#rows.recordAt(slot);
-    this.#rows.copyCountersToReported(slot);
-    records.setFloat64(at + RECORD_REPORTED_AT, time, true);
+    this.#rows.report(slot, time);
     this.#setFlag(slot, REPORTED);
   }
 
