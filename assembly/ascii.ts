@@ -9,8 +9,6 @@ const DIGITS = memory.data(4 * 1000);
 const DOTTED = memory.data(5 * 256);
 const HEXADECIMAL = memory.data(2 * 256);
 
-const PIECES_LENGTH = 2048;
-
 const ZERO: u32 = 0x30;
 const DOT: u32 = 0x2e;
 
@@ -34,19 +32,15 @@ function hexadecimalDigit(value: u32): u32 {
   return value < 10 ? ZERO + value : 0x61 - 10 + value;
 }
 
-/** Room for pieces, at a multiple of 8. Code that allocates them, laid out for each, was an eighth of the module, and is compiled at each start. */
-const PIECES = memory.data(PIECES_LENGTH, 8);
-let piecesEnd = PIECES;
-
-/** A text that is written again and again: its length, and its characters from the next multiple of 8 on. For the start of the program. */
+/**
+ * A text that is written again and again: its length, and its characters from the next multiple of 8 on. For the start of the
+ * program, which each start compiles: the build does not lay this out for each text.
+ */
 export function piece(text: string): usize {
   const length = text.length;
-  const at = piecesEnd;
-  piecesEnd += 8 + ((length + 7) & ~7);
-  if (piecesEnd > PIECES + PIECES_LENGTH) unreachable();
+  const at = heap.alloc(8 + ((length + 7) & ~7));
   store<u32>(at, length);
-  const characters = changetype<usize>(text);
-  for (let i = 0; i < length; i++) store<u8>(at + i, load<u16>(characters + 2 * i), 8);
+  for (let i = 0; i < length; i++) store<u8>(at + i, text.charCodeAt(i), 8);
   return at;
 }
 
