@@ -34,7 +34,7 @@ function hexadecimalDigit(value: u32): u32 {
 
 /**
  * A text that is written again and again: its length, and its characters from the next multiple of 8 on. For the start of the
- * program, which each start compiles: the build does not lay this out for each text.
+ * module, whose code is compiled for this one run: the build keeps the function from being inlined there for each text.
  */
 export function piece(text: string): usize {
   const length = text.length;
