@@ -6,7 +6,7 @@ import { identifyFormat } from './capture-format.js';
 export type Extent = 'short' | 'long';
 
 /** Octets that are worth loading and compiling for. */
-const LARGE = 8 << 20;
+export const LARGE = 8 << 20;
 
 /** A capture is rarely more than so many times what gzip makes of it. */
 const MOST_GZIP_SAVES = 16;

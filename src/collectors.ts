@@ -6,7 +6,7 @@ import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
-import { extentOf } from './capture-size.js';
+import type { Extent } from './capture-size.js';
 import { Distribution } from './distribution.js';
 import { exportCounts } from './export-counts.js';
 import { Exporter } from './exporter.js';
@@ -25,9 +25,14 @@ export interface Collectors {
 }
 
 /** Opens the exporters, and what is asked for to share the flows between them. Throws a StartError. */
-export async function openSinks(options: Options, log: Log, stats: Stats): Promise<Collectors> {
+export async function openSinks(
+  options: Options,
+  log: Log,
+  stats: Stats,
+  extent?: Extent,
+): Promise<Collectors> {
   const { balance, failover } = options;
-  const exporters = await openExporters(options, log, stats);
+  const exporters = await openExporters(options, log, stats, extent);
   const [first, ...others] = exporters;
   const isShared = others.length > 0 && (balance !== undefined || failover);
   if (first === undefined || !isShared) return { sinks: exporters, exporters };
@@ -35,8 +40,13 @@ export async function openSinks(options: Options, log: Log, stats: Stats): Promi
 }
 
 /** Resolves names and opens sockets. Throws a StartError. */
-function openExporters(options: Options, log: Log, stats: Stats): Promise<Exporter[]> {
-  return Promise.all(options.collectors.map((spec) => openExporter(spec, options, log, stats)));
+function openExporters(
+  options: Options,
+  log: Log,
+  stats: Stats,
+  extent: Extent | undefined,
+): Promise<Exporter[]> {
+  return Promise.all(options.collectors.map((spec) => openExporter(spec, options, log, stats, extent)));
 }
 
 async function openExporter(
@@ -44,11 +54,12 @@ async function openExporter(
   options: Options,
   log: Log,
   stats: Stats,
+  extent: Extent | undefined,
 ): Promise<Exporter> {
   const { host, port, family, protocol, version = options.version, direction = 'any' } = spec;
   const endpoint = family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   const name = protocol === 'udp' ? endpoint : `${protocol}://${endpoint}`;
-  const transport = await openTransport(name, spec, options, log);
+  const transport = await openTransport(name, spec, options, log, extent);
   const encoder = encoderOf(transport, version, { ...options, ...spec }, exportCounts(stats, transport.lost));
   return new Exporter(encoder, transport, {
     name,
@@ -67,6 +78,7 @@ async function openTransport(
   spec: CollectorSpec,
   options: Options,
   log: Log,
+  extent: Extent | undefined,
 ): Promise<Transport> {
   const { family, protocol, rate = options.rate, source = options.source } = spec;
   const isConversion = options.reads.length > 0;
@@ -81,7 +93,7 @@ async function openTransport(
       return openUdp({ ...udp, follows: 'name' });
     }
     const { openUdpBatch } = await import('./transport-udp-batch.js');
-    return openUdpBatch({ ...udp, extent: extentOf(options.reads) });
+    return openUdpBatch({ ...udp, extent });
   }
   const { openTcp, policyOf } = await import('./transport-tcp.js');
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };

@@ -46,9 +46,10 @@ async function start(
   prepare: Preparation,
   readAgain?: () => Options,
 ): Promise<number> {
-  await prepare(extentOf(options.reads));
+  const extent = extentOf(options.reads);
+  await prepare(extent);
   const { Run } = await import('./run.js');
-  return new Run(options, surroundings, readAgain).toItsEnd();
+  return new Run(options, surroundings, extent, readAgain).toItsEnd();
 }
 
 /** In the background, unless told otherwise. */

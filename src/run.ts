@@ -1,5 +1,6 @@
 /** A run: opens what the options ask for, reads what there is to read, and tells what became of it. What only some runs need is loaded by those. */
 import { writeSync } from 'node:fs';
+import type { Extent } from './capture-size.js';
 import { DONE, INPUT_DAMAGED, NOT_DELIVERED } from './exit-status.js';
 import type { Exporter } from './exporter.js';
 import type { FlowSink } from './flow-sink.js';
@@ -18,6 +19,7 @@ import { StartError } from './transport.js';
 export class Run {
   readonly #options: Options;
   readonly #surroundings: Surroundings;
+  readonly #extent: Extent | undefined;
   readonly #readAgain: () => Options;
   readonly #stats = new Stats();
   readonly #stop = new AbortController();
@@ -26,9 +28,15 @@ export class Run {
   #isOutputBroken = false;
 
   /** `readAgain` gives the options as the configuration file tells them later. */
-  constructor(options: Options, surroundings: Surroundings, readAgain: () => Options = () => options) {
+  constructor(
+    options: Options,
+    surroundings: Surroundings,
+    extent: Extent | undefined,
+    readAgain: () => Options = () => options,
+  ) {
     this.#options = options;
     this.#surroundings = surroundings;
+    this.#extent = extent;
     this.#readAgain = readAgain;
   }
 
@@ -52,7 +60,7 @@ export class Run {
     }
     if (options.collectors.length > 0) {
       const { openSinks } = await import('./collectors.js');
-      const collectors = await openSinks(options, log, this.#stats);
+      const collectors = await openSinks(options, log, this.#stats, this.#extent);
       this.#exporters = collectors.exporters;
       sinks.unshift(...collectors.sinks);
     }

@@ -60,14 +60,13 @@ export class StateRows {
   /** No slab before this one has a free row. */
   #lowestFree = 0;
   #allocated = 0;
-  /** Slabs that have reports. */
-  #reporting = 0;
   /** States. */
   size = 0;
 
   /** Octets that the slabs take. */
   get octets(): number {
-    return this.hotOctets + ROWS * (this.#allocated * RECORD_LENGTH + this.#reporting * REPORT_LENGTH);
+    const reporting = this.#slabs.filter((slab) => slab?.reports !== undefined).length;
+    return this.hotOctets + ROWS * (this.#allocated * RECORD_LENGTH + reporting * REPORT_LENGTH);
   }
 
   /** Octets of the hot rows among them. */
@@ -106,7 +105,6 @@ export class StateRows {
     if (slab.used === 0 && number !== this.#lowestFree) {
       this.#slabs[number] = undefined;
       this.#allocated--;
-      if (slab.reports !== undefined) this.#reporting--;
     }
   }
 
@@ -206,12 +204,8 @@ export class StateRows {
   /** Notes the counters as they stand now, and the time. */
   report(slot: number, time: number): void {
     const slab = this.slab(slot);
-    const { records } = slab;
-    if (slab.reports === undefined) {
-      slab.reports = new DataView(new ArrayBuffer(ROWS * REPORT_LENGTH));
-      this.#reporting++;
-    }
-    const { reports } = slab;
+    slab.reports ??= new DataView(new ArrayBuffer(ROWS * REPORT_LENGTH));
+    const { records, reports } = slab;
     const from = this.recordAt(slot) + OCTETS;
     const to = reportAt(slot);
     for (let octet = 0; octet < 2 * REPLY_COUNTERS; octet += 4) {
