@@ -5,16 +5,6 @@
 
 import { allocate, writeWords } from './core.js';
 
-export interface StateLayout {
-  readonly name: string;
-  /** Octets of the record. */
-  readonly size: number;
-  readonly fields: Fields;
-  readonly ends: Ends;
-  /** Where the core finds both. */
-  readonly address: number;
-}
-
 /** Offsets of the fields that the core reads. */
 interface Fields {
   readonly interfaceName: number;
@@ -39,8 +29,6 @@ interface Fields {
   /** 1 where the type of an ICMP message may stand in place of a port. */
   readonly tellsIcmpType: number;
 }
-
-type Field = keyof Fields;
 
 /** Offsets of the addresses of the four ends, and then of their ports. */
 interface Ends {
@@ -98,23 +86,51 @@ const COMMON = {
   tellsIcmpType: 0,
 };
 
-/** The fields that differ from COMMON. */
-function layout(
-  name: string,
-  fields: { size: number } & Partial<Record<Field, number>>,
-  ends: Ends,
-): StateLayout {
-  const { size, ...own } = fields;
+/**
+ * A layout, with what differs from COMMON. It is worked out when it is first met: of nine layouts most runs meet one, and all
+ * of them took a millisecond of the start.
+ */
+export class StateLayout {
+  /** Octets of the record. */
+  readonly size: number;
+  readonly ends: Ends;
+  readonly #own: Partial<Fields>;
+  #fields: Fields | undefined;
+  #address: number | undefined;
+
+  constructor(fields: { size: number } & Partial<Fields>, ends: Ends) {
+    const { size, ...own } = fields;
+    this.size = size;
+    this.ends = ends;
+    this.#own = own;
+  }
+
+  get fields(): Fields {
+    this.#fields ??= fieldsOf(this.#own);
+    return this.#fields;
+  }
+
+  /** Where the core finds fields and ends. */
+  get address(): number {
+    this.#address ??= inCore(this);
+    return this.#address;
+  }
+}
+
+function fieldsOf(own: Partial<Fields>): Fields {
   const { family, protocol } = { ...COMMON, ...own };
-  const all = { ...COMMON, wireFamily: family, stackFamily: family, stackProtocol: protocol, ...own };
-  const words = wordsOf(all, ends);
-  const address = allocate(4 * words.length, ends);
+  return { ...COMMON, wireFamily: family, stackFamily: family, stackProtocol: protocol, ...own };
+}
+
+function inCore(layout: StateLayout): number {
+  const words = wordsOf(layout);
+  const address = allocate(4 * words.length, layout);
   writeWords(address, words);
-  return { name, size, fields: all, ends, address };
+  return address;
 }
 
 /** As `StateLayout` of `assembly/state-record` wants them. */
-function wordsOf(fields: Record<Field, number>, ends: Ends): number[] {
+function wordsOf({ fields, ends }: StateLayout): number[] {
   return [
     fields.interfaceName,
     fields.sourcePeer,
@@ -144,8 +160,7 @@ function wordsOf(fields: Record<Field, number>, ends: Ends): number[] {
 const HOSTS = threeHosts(24, 48, 72);
 const KEYS = twoKeys(24, 60);
 
-export const STATE_V2 = layout(
-  'v2',
+export const STATE_V2 = new StateLayout(
   {
     size: 224,
     packets: 196,
@@ -159,14 +174,13 @@ export const STATE_V2 = layout(
   },
   HOSTS,
 );
-export const STATE_V3 = layout('v3', { size: 240 }, HOSTS);
-export const STATE_V4 = layout('v4', { size: 240 }, KEYS);
-export const STATE_V4_DRAGONFLY = layout('v4-dragonfly', { size: 300 }, KEYS);
-export const STATE_V5_OPENBSD = layout('v5-openbsd', { size: 240 }, KEYS);
-export const STATE_V5_1301 = layout('v5-1301', { size: 242, timeout: 239 }, KEYS);
-export const STATE_V5_1400 = layout('v5-1400', { size: 277, timeout: 239 }, KEYS);
-export const STATE_V5_1500 = layout(
-  'v5-1500',
+export const STATE_V3 = new StateLayout({ size: 240 }, HOSTS);
+export const STATE_V4 = new StateLayout({ size: 240 }, KEYS);
+export const STATE_V4_DRAGONFLY = new StateLayout({ size: 300 }, KEYS);
+export const STATE_V5_OPENBSD = new StateLayout({ size: 240 }, KEYS);
+export const STATE_V5_1301 = new StateLayout({ size: 242, timeout: 239 }, KEYS);
+export const STATE_V5_1400 = new StateLayout({ size: 277, timeout: 239 }, KEYS);
+export const STATE_V5_1500 = new StateLayout(
   {
     size: 360,
     family: 344,
@@ -178,8 +192,7 @@ export const STATE_V5_1500 = layout(
   },
   KEYS,
 );
-export const STATE_V6 = layout(
-  'v6',
+export const STATE_V6 = new StateLayout(
   {
     size: 264,
     sourcePeer: 104,

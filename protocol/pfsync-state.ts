@@ -1,6 +1,6 @@
 /** States of any pfsync version: read by the core into rows of one shape, and looked at there. */
 import { Clock } from './clock.js';
-import { allocate, core, isInCore, memoryOctets, viewOf, wordsAt } from './core.js';
+import { allocate, core, isInCore, memoryOctets, takeMemory, viewOf, wordsAt } from './core.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -223,8 +223,10 @@ export function writeCounter(view: DataView, at: number, volume: Volume, high: n
   view.setInt32(at + 4, volume[high + 1]!);
 }
 
-/** Records of the longest stride that version 6 can tell, copied here where they lie outside the core's memory. */
-const OUTSIDE = allocate(MOST_RECORDS * 255 * 4, core);
+/** Octets of as many records, of the longest stride that version 6 can tell. */
+const MOST_OCTETS = MOST_RECORDS * 255 * 4;
+/** Where records are copied to that lie outside the core's memory; undefined as long as none did. */
+let outside: number | undefined;
 
 /** For those who have no time. */
 const NO_TIME = new Clock();
@@ -245,8 +247,9 @@ export function readStates(
 ): number {
   let from = view.byteOffset + at;
   if (!isInCore(view)) {
-    memoryOctets.set(new Uint8Array(view.buffer, from, (count - 1) * stride + layout.size), OUTSIDE);
-    from = OUTSIDE;
+    outside ??= takeMemory(MOST_OCTETS);
+    memoryOctets.set(new Uint8Array(view.buffer, from, (count - 1) * stride + layout.size), outside);
+    from = outside;
   }
   return core.readStates(layout.address, clock.at, from, stride, count, row);
 }
