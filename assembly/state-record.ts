@@ -65,7 +65,7 @@ const CASE: usize = 32;
 const PORT_OFFSETS: usize = 16;
 
 /**
- * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands.
+ * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands, as `Clock` keeps it.
  * The answer is how many of them could not be read.
  */
 export function readStates(
@@ -76,7 +76,7 @@ export function readStates(
   count: i32,
   row: usize,
 ): i32 {
-  const time = load<f64>(clock);
+  const time = load<f64>(clock) * 1000 + load<f64>(clock, 8);
   let unreadable = 0;
   for (let i = 0; i < count; i++) {
     store<f64>(row, time, OBSERVED);

@@ -1,16 +1,26 @@
 /** A time that the core reads: in a call a number beyond 32 bits would be an allocation. */
 import { allocate, memory } from './core.js';
 
+/** Octets: seconds and milliseconds, each a double. The time is their sum. */
+const LENGTH = 16;
+const MILLISECONDS = 8;
+
 export class Clock {
   /** Address of the time. */
-  readonly at = allocate(8, this);
+  readonly at = allocate(LENGTH, this);
 
   /** Milliseconds since the epoch. */
   get time(): number {
-    return memory.getFloat64(this.at, true);
+    return memory.getFloat64(this.at, true) * 1000 + memory.getFloat64(this.at + MILLISECONDS, true);
   }
 
   set time(time: number) {
-    memory.setFloat64(this.at, time, true);
+    this.set(0, time);
+  }
+
+  /** Sets the time in two parts, as captures tell it. In one, V8 makes two objects of 16 octets for each packet. */
+  set(seconds: number, milliseconds: number): void {
+    memory.setFloat64(this.at, seconds, true);
+    memory.setFloat64(this.at + MILLISECONDS, milliseconds, true);
   }
 }

@@ -58,7 +58,7 @@ export class PcapReader implements CaptureReader {
     packet.wireEnd = original > captured ? start + original : end;
     packet.linkType = this.#linkType;
     const per = this.#perMillisecond;
-    packet.clock.time = view.getUint32(at, littleEndian) * 1000 + (fraction - (fraction % per)) / per;
+    packet.clock.set(view.getUint32(at, littleEndian), (fraction - (fraction % per)) / per);
     packet.number = ++this.packets;
     window.at = end;
     return true;

@@ -93,21 +93,25 @@ const COMMON = {
 export class StateLayout {
   /** Octets of the record. */
   readonly size: number;
-  readonly ends: Ends;
   readonly #own: Partial<Fields>;
+  readonly #endsOf: () => Ends;
   #fields: Fields | undefined;
   #address: number | undefined;
 
-  constructor(fields: { size: number } & Partial<Fields>, ends: Ends) {
+  constructor(fields: { size: number } & Partial<Fields>, endsOf: () => Ends) {
     const { size, ...own } = fields;
     this.size = size;
-    this.ends = ends;
     this.#own = own;
+    this.#endsOf = endsOf;
   }
 
   get fields(): Fields {
     this.#fields ??= fieldsOf(this.#own);
     return this.#fields;
+  }
+
+  get ends(): Ends {
+    return this.#endsOf();
   }
 
   /** Where the core finds fields and ends. */
@@ -157,8 +161,8 @@ function wordsOf({ fields, ends }: StateLayout): number[] {
   ];
 }
 
-const HOSTS = threeHosts(24, 48, 72);
-const KEYS = twoKeys(24, 60);
+const HOSTS = () => threeHosts(24, 48, 72);
+const KEYS = () => twoKeys(24, 60);
 
 export const STATE_V2 = new StateLayout(
   {
@@ -211,5 +215,5 @@ export const STATE_V6 = new StateLayout(
     stackFamily: 102,
     tellsIcmpType: 1,
   },
-  twoKeys(24, 64),
+  () => twoKeys(24, 64),
 );

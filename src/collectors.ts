@@ -56,7 +56,12 @@ async function openExporter(
   const endpoint = family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   const name = protocol === 'udp' ? endpoint : `${protocol}://${endpoint}`;
   const transport = await openTransport(name, spec, options, log, extent);
-  const encoder = await openEncoder(transport, version, { ...options, ...spec }, exportCounts(stats, transport.lost));
+  const encoder = await openEncoder(
+    transport,
+    version,
+    { ...options, ...spec },
+    exportCounts(stats, transport.lost),
+  );
   return new Exporter(encoder, transport, {
     name,
     version,

@@ -1,5 +1,5 @@
 /** The configuration file, pfflowd.conf(5): the long options, one `name value` a line. */
-import { OPTION_ROWS, type OptionField } from './option-table.js';
+import { fieldNamed, OPTION_TABLE, type OptionField } from './option-table.js';
 import { quote, UsageError } from './option-values.js';
 
 /** One option as it was given, and where: `-n`, `--rate`, or `pfflowd.conf:3: rate`. */
@@ -18,9 +18,9 @@ export function parseConfigFile(text: string, file: string): Setting[] {
     if (line === '') continue;
     const at = `${file}:${index + 1}`;
     const [, name = '', value = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
-    const entry = OPTION_ROWS.find(([, row]) => row.name === name);
-    if (entry === undefined) throw new UsageError(`${at}: unknown name ${quote(name)}`);
-    const [field, row] = entry;
+    const field = fieldNamed(name);
+    if (field === undefined) throw new UsageError(`${at}: unknown name ${quote(name)}`);
+    const row = OPTION_TABLE[field];
     if (row.commandLineOnly) throw new UsageError(`${at}: ${name} belongs on the command line`);
     if (value === '' && row.argument !== undefined) {
       throw new UsageError(`${at}: ${name} needs a value, ${row.argument}`);

@@ -246,8 +246,16 @@ export const OPTION_TABLE: Table = {
 
 export type OptionField = keyof OptionFields;
 
-/** The table's fields and rows, in its order. */
-export const OPTION_ROWS = Object.entries(OPTION_TABLE) as readonly (readonly [OptionField, OptionRow])[];
+/** The table's fields, in its order. */
+export const OPTION_FIELDS = Object.keys(OPTION_TABLE) as readonly OptionField[];
+
+/** The table's rows, in its order. */
+export const OPTION_ROWS = Object.values(OPTION_TABLE) as readonly OptionRow[];
+
+/** The field of the option that has this long name. */
+export function fieldNamed(name: string): OptionField | undefined {
+  return OPTION_FIELDS.find((field) => OPTION_TABLE[field].name === name);
+}
 
 function many<T>(read: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
   return (text, before) => [...before, read(text)];

@@ -1,10 +1,12 @@
 /** The command line: words in, Options out. Nothing is opened here but the configuration file. */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { isLoopback } from './cidr.js';
 import { parseConfigFile, type Setting } from './config-file.js';
 import { printable } from './log.js';
 import {
+  fieldNamed,
+  OPTION_FIELDS,
   OPTION_ROWS,
   OPTION_TABLE,
   type OptionField,
@@ -38,10 +40,10 @@ export function parseOptions(
   const { settings, captureFilter } = splitCommandLine(argv);
   const asked = settings.filter(({ field }) => field === 'help' || field === 'showVersion');
   if (asked.length > 0) return { ...valuesOf(asked), captureFilter: [] };
-  const { config } = valuesOf(settings.filter(({ field }) => field === 'config'));
+  const { config } = read(settings.filter(({ field }) => field === 'config'));
   const fromFile = config === undefined ? [] : parseConfigFile(contentOf(config, readText), config);
   const given = [...fromFile, ...settings];
-  const options: Options = { ...completed(valuesOf(given), given), captureFilter };
+  const options = completed(valuesOf(given), given, captureFilter);
   checkInput(options);
   checkOutput(options);
   checkFormats(options, given);
@@ -59,15 +61,11 @@ function splitCommandLine(argv: readonly string[]): { settings: Setting[]; captu
 }
 
 function tokensOf(argv: readonly string[]) {
-  const options = Object.fromEntries(
-    OPTION_ROWS.map(([, row]) => [
-      row.name,
-      {
-        type: row.argument === undefined ? ('boolean' as const) : ('string' as const),
-        ...(row.short === undefined ? {} : { short: row.short }),
-      },
-    ]),
-  );
+  const options: NonNullable<ParseArgsConfig['options']> = {};
+  for (const { name, short, argument } of OPTION_ROWS) {
+    const type = argument === undefined ? 'boolean' : 'string';
+    options[name] = short === undefined ? { type } : { type, short };
+  }
   return parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true }).tokens;
 }
 
@@ -75,10 +73,10 @@ type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: 'option'
 
 function settingOf(token: OptionToken): Setting {
   const where = token.rawName;
-  const entry = OPTION_ROWS.find(([, row]) => row.name === token.name);
+  const field = fieldNamed(token.name);
   // A single letter is also a name that parseArgs takes after two dashes.
-  if (entry === undefined) throw new UsageError(`unknown option ${quote(where)}`);
-  const [field, row] = entry;
+  if (field === undefined) throw new UsageError(`unknown option ${quote(where)}`);
+  const row = OPTION_TABLE[field];
   const text = token.value;
   if (row.argument === undefined) return { field, text: text ?? 'yes', where };
   if (text === undefined) throw new UsageError(`${where}: the argument is missing, ${row.argument}`);
@@ -98,19 +96,32 @@ function contentOf(file: string, readText: (file: string) => string): string {
   }
 }
 
-/** Later settings win, or add up where the option is repeatable. */
 function valuesOf(settings: readonly Setting[]): OptionFields {
-  const values: Partial<Record<OptionField, unknown>> = {};
-  for (const [field, row] of OPTION_ROWS) if (row.initial !== undefined) values[field] = row.initial;
+  const values: Values = {};
+  for (const field of OPTION_FIELDS) {
+    const { initial } = OPTION_TABLE[field];
+    if (initial !== undefined) values[field] = initial;
+  }
+  return read(settings, values) as OptionFields;
+}
+
+type Values = Partial<Record<OptionField, unknown>>;
+
+/** Later settings win, or add up where the option is repeatable. `values` are those before. */
+function read(settings: readonly Setting[], values: Values = {}): Partial<OptionFields> {
   for (const { field, text, where } of settings) {
     const row: OptionRow = OPTION_TABLE[field] as OptionRow;
     values[field] = within(where, () => row.read(text, values[field]));
   }
-  return values as unknown as OptionFields;
+  return values as Partial<OptionFields>;
 }
 
 /** What one option implies for others that were not given. */
-function completed(options: OptionFields, given: readonly Setting[]): OptionFields {
+function completed(
+  options: OptionFields,
+  given: readonly Setting[],
+  captureFilter: readonly string[],
+): Options {
   const { interfaces, reads, listen, debug, format, output } = options;
   const isGiven = (field: OptionField) => given.some((setting) => setting.field === field);
   const writesToTerminal = format !== undefined && output === '-';
@@ -120,6 +131,7 @@ function completed(options: OptionFields, given: readonly Setting[]): OptionFiel
     foreground: options.foreground || debug || reads.length > 0 || writesToTerminal,
     logLevel: debug && !isGiven('logLevel') ? 'debug' : options.logLevel,
     pfctl: options.pfctl || (options.pfctlCommand !== undefined && !isGiven('pfctl')),
+    captureFilter,
   };
 }
 

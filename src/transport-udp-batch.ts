@@ -221,18 +221,24 @@ class UdpBatchTransport implements Transport, MessagePlaces {
   /** Sends as much as the pace allows: the faster it is, the more datagrams go at once. */
   #pump(): void {
     if (this.#aside > 0) return;
-    const { pace } = this.#options;
     while (this.#waiting > 0) {
       const most = Math.min(this.#waiting, BATCH, this.#count - this.#first);
-      let allowed = 0;
-      while (allowed < most && pace.allows(monotonic())) {
-        pace.spent(this.#records[this.#first + allowed]!);
-        allowed++;
-      }
-      if (allowed === 0) return;
+      const allowed = this.#allowed(most);
       this.#sendRun(allowed);
       if (allowed < most) return;
     }
+  }
+
+  /** Datagrams of the next `most` that may leave now. */
+  #allowed(most: number): number {
+    const { pace } = this.#options;
+    if (pace === UNPACED) return most;
+    let allowed = 0;
+    while (allowed < most && pace.allows(monotonic())) {
+      pace.spent(this.#records[this.#first + allowed]!);
+      allowed++;
+    }
+    return allowed;
   }
 
   #sendRun(count: number): void {

@@ -8,8 +8,8 @@ const PROGRAM = 'usage: pfflowd ';
 /** All options, for standard output. Ends with a newline. */
 export function usageText(): string {
   const blocks = SECTIONS.map((section) => {
-    const rows = OPTION_ROWS.filter(([, row]) => row.section === section);
-    return `${section}:\n${rows.map(([, row]) => optionLines(row)).join('')}`;
+    const rows = OPTION_ROWS.filter((row) => row.section === section);
+    return `${section}:\n${rows.map(optionLines).join('')}`;
   });
   return `${wrap(PROGRAM, synopsis())}\n${blocks.join('\n')}`;
 }
@@ -17,7 +17,7 @@ export function usageText(): string {
 /** The pieces of the synopsis, one for each pair of brackets. */
 export function synopsis(): string[] {
   const { interfaces, reads } = OPTION_TABLE;
-  const rows = OPTION_ROWS.map(([, row]) => row).filter((row) => row.short !== undefined);
+  const rows = OPTION_ROWS.filter((row) => row.short !== undefined);
   const flags = rows.filter((row) => row.argument === undefined).map((row) => row.short);
   const valued = rows.filter(
     (row) => row.argument !== undefined && ![interfaces.name, reads.name].includes(row.name),

@@ -48,7 +48,7 @@ describe('rules of the repository', () => {
   });
 
   it('every option that the README and the services name exists', () => {
-    const known = new Set(OPTION_ROWS.map(([, { name }]) => name));
+    const known = new Set(OPTION_ROWS.map(({ name }) => name));
     for (const file of ['README.md', 'etc/README.md']) {
       const used = [...read(file).matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)].map(([, name]) => name ?? '');
       const foreign = (name: string) =>

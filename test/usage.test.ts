@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { OPTION_ROWS, type OptionRow, SECTIONS } from '../src/option-table.js';
+import { type OptionRow, OPTION_ROWS as ROWS, SECTIONS } from '../src/option-table.js';
 import { synopsis, usageText } from '../src/usage.js';
 
-const ROWS = OPTION_ROWS.map(([, row]) => row);
 const MANUAL = readFileSync(new URL('../../man/pfflowd.8', import.meta.url), 'utf8');
 
 /** Each mark is what mdoc(7) writes before the first word after the macro. */
