@@ -2,7 +2,7 @@
  * The program as one file, with what V8 made of it when it was built: to parse and compile it anew takes some 15 ms.
  * V8 itself refuses code of another version, of other flags or of another source; then it compiles as ever.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
@@ -15,11 +15,12 @@ export const WRAPPER = {
 
 /** Compiles the file of a CommonJS module in its wrapper. */
 export function compile(file: string): Script {
-  const cachedData = readIfThere(cacheOf(file));
-  return new Script(readFileSync(file, 'latin1'), {
-    filename: file,
-    ...(cachedData === undefined ? {} : { cachedData }),
-  });
+  const cache = cacheOf(file);
+  // For one after the other: on a virtual machine memory that is new took a millisecond more.
+  const room = Buffer.allocUnsafeSlow(Math.max(lengthOf(file), lengthOf(cache)));
+  const source = read(file, room).toString('latin1');
+  const cachedData = readIfThere(cache, room);
+  return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
 /** Runs what was compiled of the file; the answer is what it exports. */
@@ -34,10 +35,25 @@ export function cacheOf(file: string): string {
   return `${file}.cache`;
 }
 
-function readIfThere(file: string): Buffer | undefined {
+/** Octets of the file; 0 where there is none. */
+function lengthOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function readIfThere(file: string, room: Buffer): Buffer | undefined {
   try {
-    return readFileSync(file);
+    return read(file, room);
   } catch {
     return undefined;
+  }
+}
+
+/** Reads the file into `room`, which holds it. */
+function read(file: string, room: Buffer): Buffer {
+  const descriptor = openSync(file, 'r');
+  try {
+    return room.subarray(0, readSync(descriptor, room));
+  } finally {
+    closeSync(descriptor);
   }
 }
