@@ -65,8 +65,8 @@ const CASE: usize = 32;
 const PORT_OFFSETS: usize = 16;
 
 /**
- * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands, as `Clock` keeps it.
- * The answer is how many of them could not be read.
+ * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands,
+ * as `protocol/clock` keeps it. The answer is how many of them could not be read.
  */
 export function readStates(
   layout: StateLayout,

@@ -16,7 +16,7 @@ export const WRAPPER = {
 /** Compiles the file of a CommonJS module in its wrapper. */
 export function compile(file: string): Script {
   const cache = cacheOf(file);
-  // For one after the other: on a virtual machine memory that is new took a millisecond more.
+  // Both are read into it, one after the other: new memory took a virtual machine a millisecond more.
   const room = Buffer.allocUnsafeSlow(Math.max(lengthOf(file), lengthOf(cache)));
   const source = read(file, room).toString('latin1');
   const cachedData = readIfThere(cache, room);

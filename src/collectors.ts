@@ -115,7 +115,7 @@ type EncoderChoice = Pick<
   | 'templateSeconds'
 >;
 
-/** Loads the one that is needed: what IPFIX needs takes half a millisecond of a start. */
+/** Loads the one that is needed. */
 async function openEncoder(
   room: MessageRoom,
   version: number,

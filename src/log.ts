@@ -135,8 +135,8 @@ export class Log {
  * line, become `\x1b` or `\u202e`. A second time changes nothing.
  */
 export function printable(text: string): string {
-  // Controls, line and paragraph separators, bidirectional and other invisible format characters, lone surrogates. It stands
-  // here, where it is made for those who print: properties of characters took a millisecond of every start.
+  // Controls, line and paragraph separators, bidirectional and other invisible format characters, lone surrogates. Made here, for
+  // those who print: properties of characters took 0.4 milliseconds of every start.
   const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
   return text.replace(unprintable, (character) => {
     const code = character.charCodeAt(0);
