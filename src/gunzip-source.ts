@@ -118,9 +118,16 @@ class Inflater {
       this.#fail = reject;
       this.#gunzip.write(compressed, (error) => {
         if (error) reject(error);
-        else resolve(this.#gunzip.read() ?? NOTHING);
+        else resolve(this.#decompressed());
       });
     });
+  }
+
+  /** All that waits. Node.js 26 gives it in pieces. */
+  #decompressed(): Uint8Array {
+    const pieces: Uint8Array[] = [];
+    for (let piece = this.#gunzip.read(); piece !== null; piece = this.#gunzip.read()) pieces.push(piece);
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
 
   /** Fails when the input must not end here. */
