@@ -357,15 +357,24 @@ async function stopListener(listener: Listener, signal: NodeJS.Signals): Promise
   return Buffer.concat(listener.log).toString();
 }
 
-/** Waits until the program has read its socket empty. A datagram that the socket had no room for is an error. */
+/**
+ * Waits until the program has read its socket empty, and waits there for more: nfcapd forgets a datagram that it has taken out
+ * when it is told to end, and does not hear of its end shortly before it waits. A datagram that the socket had no room for is an
+ * error.
+ */
 async function drainSocket(listener: Listener): Promise<void> {
   for (;;) {
     const state = await socketState(listener);
     if (state === undefined) throw new Error(`ended by itself: ${Buffer.concat(listener.log)}`);
     if (state.dropped > 0) throw new Error(`${state.dropped} datagrams lost at the socket`);
-    if (state.waiting === 0) return;
+    if (state.waiting === 0 && (await isAsleep(listener.child))) return;
     await sleep(10);
   }
+}
+
+/** Whether the program's first thread waits for something: proc(5), the field behind the name in /proc/PID/stat. */
+async function isAsleep({ pid }: ChildProcess): Promise<boolean> {
+  return /\) S /.test(await readFile(`/proc/${pid}/stat`, 'utf8'));
 }
 
 /** Octets that wait in the socket bound to the listener's port, and datagrams it dropped: proc(5), /proc/net/udp. */
