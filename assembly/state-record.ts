@@ -33,7 +33,7 @@ import {
   PEER_STATE,
 } from '../protocol/pf-terms';
 
-/** Offsets in a state record, in the order in which `protocol/pfsync-state` lays them down. */
+/** Offsets in a state record, in the order in which `protocol/pfsync-layout` lays them down. */
 @unmanaged
 export class StateLayout {
   interfaceName: i32;
@@ -60,23 +60,30 @@ export class StateLayout {
   ends: i32;
 }
 
+/** A time in milliseconds since the epoch, in two parts, as `protocol/clock` lays it down. */
+@unmanaged
+export class Clock {
+  seconds: f64;
+  milliseconds: f64;
+}
+
 /** Octets of the eight offsets of one case, and where those of the ports begin. */
 const CASE: usize = 32;
 const PORT_OFFSETS: usize = 16;
 
 /**
- * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` is where the time of their message stands,
- * as `protocol/clock` keeps it. The answer is how many of them could not be read.
+ * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` tells the time of their message. The
+ * answer is how many of them could not be read.
  */
 export function readStates(
   layout: StateLayout,
-  clock: usize,
+  clock: Clock,
   at: usize,
   stride: i32,
   count: i32,
   row: usize,
 ): i32 {
-  const time = load<f64>(clock) * 1000 + load<f64>(clock, 8);
+  const time = clock.seconds * 1000 + clock.milliseconds;
   let unreadable = 0;
   for (let i = 0; i < count; i++) {
     store<f64>(row, time, OBSERVED);

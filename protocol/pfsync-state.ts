@@ -223,7 +223,7 @@ export function writeCounter(view: DataView, at: number, volume: Volume, high: n
   view.setInt32(at + 4, volume[high + 1]!);
 }
 
-/** Octets of as many records, of the longest stride that version 6 can tell. */
+/** Octets of MOST_RECORDS records of the longest stride that version 6 can tell. */
 const MOST_OCTETS = MOST_RECORDS * 255 * 4;
 /** Where records are copied to that lie outside the core's memory; undefined as long as none did. */
 let outside: number | undefined;

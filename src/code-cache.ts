@@ -52,7 +52,13 @@ function readIfThere(file: string, room: Buffer): Buffer | undefined {
 function read(file: string, room: Buffer): Buffer {
   const descriptor = openSync(file, 'r');
   try {
-    return room.subarray(0, readSync(descriptor, room));
+    let length = 0;
+    let taken: number;
+    do {
+      taken = readSync(descriptor, room, { offset: length });
+      length += taken;
+    } while (taken > 0);
+    return room.subarray(0, length);
   } finally {
     closeSync(descriptor);
   }
