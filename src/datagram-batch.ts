@@ -3,16 +3,12 @@
  * kernel cut datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { octetsAt } from '../protocol/core.js';
 import type { MessagePlace } from '../protocol/message-place.js';
 import { DatagramPlaces } from './datagram-places.js';
+import { loadKoffi } from './koffi.js';
 import { monotonic } from './monotonic.js';
 import { pause } from './pause.js';
-
-/** Those whose structures and constants are as written below: 64 bits, little-endian. */
-const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64'];
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -92,7 +88,6 @@ export interface DatagramBatch {
 
 /** Undefined where this cannot be done: no koffi, another system, an address that the kernel does not take. */
 export function openBatch(to: BatchAddress, count: number, size: number): DatagramBatch | undefined {
-  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined;
   const system = loadSystem();
   const socket = system && openSocket(system, to);
   return socket === undefined ? undefined : new KernelBatch(system!, socket, count, size);
@@ -261,8 +256,9 @@ interface BatchSocket {
 type System = NonNullable<ReturnType<typeof loadSystem>>;
 
 function loadSystem() {
+  const koffi = loadKoffi();
+  if (koffi === undefined) return undefined;
   try {
-    const koffi = loadKoffi();
     const library = koffi.load(null);
     return {
       socket: library.func('int socket(int, int, int)'),
@@ -279,30 +275,6 @@ function loadSystem() {
   } catch {
     return undefined;
   }
-}
-
-/**
- * Most of the time that koffi takes to load goes to its search for its native part: 5 of 6 ms. On a system with the GNU C
- * library that part is tried first where the package for this processor has it.
- */
-function loadKoffi(): typeof import('koffi') {
-  const require = createRequire(import.meta.url);
-  const { arch } = process;
-  try {
-    if (usesGlibc()) return require(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`);
-  } catch {
-    // Packed in another way: koffi knows more.
-  }
-  return require('koffi');
-}
-
-/** The interpreter that the head of Node.js's own ELF file names: musl's would take some libraries of the other and fail later. */
-function usesGlibc(): boolean {
-  const head = Buffer.alloc(4096);
-  const file = openSync(process.execPath, 'r');
-  readSync(file, head);
-  closeSync(file);
-  return head.includes('/ld-linux');
 }
 
 function openSocket(system: System, to: BatchAddress): BatchSocket | undefined {

@@ -11,8 +11,8 @@ import { StartError } from './transport.js';
 import { usageText } from './usage.js';
 import { VERSION } from './version.js';
 
-/** Is told how long the run will be, before the core is loaded. */
-type Preparation = (extent: Extent | undefined) => Promise<void>;
+/** Is told how long the run will be, and whether it needs koffi, before the core is loaded. */
+type Preparation = (extent: Extent | undefined, needsKoffi: boolean) => Promise<void>;
 
 /** Resolves to the exit status. */
 export async function run(argv: readonly string[], prepare: Preparation = prepareV8): Promise<number> {
@@ -35,9 +35,9 @@ function tell(text: string): number {
   return DONE;
 }
 
-async function prepareV8(extent: Extent | undefined): Promise<void> {
+async function prepareV8(extent: Extent | undefined, needsKoffi: boolean): Promise<void> {
   const { prepareFor } = await import('./v8-flags.js');
-  prepareFor(extent);
+  prepareFor(extent, needsKoffi);
 }
 
 async function start(
@@ -47,7 +47,10 @@ async function start(
   readAgain?: () => Options,
 ): Promise<number> {
   const extent = extentOf(options.reads);
-  await prepare(extent);
+  await prepare(
+    extent,
+    options.collectors.some(({ protocol }) => protocol === 'udp'),
+  );
   const { Run } = await import('./run.js');
   return new Run(options, surroundings, extent, readAgain).toItsEnd();
 }
