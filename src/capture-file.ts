@@ -18,6 +18,7 @@ import {
   StreamSource,
 } from './octet-source.js';
 import { STANDARD_INPUT } from './standard-streams.js';
+import type { StopSignal } from './stop.js';
 
 export interface PacketConsumer {
   /** The packet is valid during the call only. */
@@ -46,7 +47,7 @@ export interface CaptureProgress {
 export interface CaptureOptions {
   readonly onProgress?: ((progress: CaptureProgress) => void) | undefined;
   /** Ends the reading as if the input ended behind the last whole packet. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: StopSignal | undefined;
   /** What messages call a stream. */
   readonly name?: string | undefined;
 }
@@ -132,7 +133,7 @@ class CaptureReading {
       this.#source.close();
       this.#stopWaiting();
     };
-    signal?.addEventListener('abort', stop, { once: true });
+    signal?.addEventListener('abort', stop);
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();

@@ -9,6 +9,7 @@ import type { Options } from './option-table.js';
 import type { Pipeline } from './pipeline.js';
 import { ProgressBar, wantsProgress } from './progress.js';
 import { isTerminal, STANDARD_ERROR } from './standard-streams.js';
+import type { StopSignal } from './stop.js';
 import { StartError } from './transport.js';
 
 /** Reads every capture of `-r`. What is damaged is counted in the pipeline's statistics. Throws a StartError. */
@@ -16,7 +17,7 @@ export async function convert(
   options: Options,
   pipeline: Pipeline,
   log: Log,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<void> {
   for (const path of options.reads) checkReadable(path);
   const progress = progressBar(options, pipeline);
@@ -39,7 +40,7 @@ async function convertOne(
   isFirst: boolean,
   pipeline: Pipeline,
   log: Log,
-  signal: AbortSignal,
+  signal: StopSignal,
   onProgress: (progress: { octets: number; total: number | undefined }) => void,
 ): Promise<void> {
   pipeline.source = path === '-' ? 'standard input' : path;

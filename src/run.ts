@@ -12,6 +12,7 @@ import type { Relay } from './relay.js';
 import { onSignals } from './signals.js';
 import { STANDARD_ERROR } from './standard-streams.js';
 import { Stats } from './stats.js';
+import { Stop } from './stop.js';
 import { summaryJson, summaryText } from './summary.js';
 import type { Surroundings } from './surroundings.js';
 import { StartError } from './transport.js';
@@ -22,7 +23,7 @@ export class Run {
   readonly #extent: Extent | undefined;
   readonly #readAgain: () => Options;
   readonly #stats = new Stats();
-  readonly #stop = new AbortController();
+  readonly #stop = new Stop();
   #exporters: readonly Exporter[] = [];
   #output: Output | undefined;
   #isOutputBroken = false;
@@ -81,7 +82,7 @@ export class Run {
     const { convert } = await import('./conversion.js');
     this.#listenToSignals(pipeline, undefined);
     this.#surroundings.ready();
-    await this.#guarded(() => convert(this.#options, pipeline, this.#surroundings.log, this.#stop.signal));
+    await this.#guarded(() => convert(this.#options, pipeline, this.#surroundings.log, this.#stop));
   }
 
   async #live(pipeline: Pipeline): Promise<void> {
@@ -91,8 +92,8 @@ export class Run {
     this.#listenToSignals(pipeline, sources);
     await sources.start();
     this.#surroundings.ready();
-    const { signal } = this.#stop;
-    if (!signal.aborted) await new Promise((wake) => signal.addEventListener('abort', wake));
+    const stop = this.#stop;
+    if (!stop.aborted) await new Promise<void>((wake) => stop.addEventListener('abort', wake));
     await this.#guarded(() => sources.stop());
   }
 
