@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { devNull } from 'node:os';
 import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
@@ -40,7 +41,7 @@ async function keepCode(program) {
   collector.bind(0, '127.0.0.1');
   await once(collector, 'listening');
   const script = compile(program);
-  const { run } = evaluate(script, program);
+  const { run } = evaluate(script, program, createRequire(program));
   const collectorAt = `127.0.0.1:${collector.address().port}`;
   await convert(run, ['-v', '5', '-n', collectorAt]);
   await convert(run, ['-v', 'ipfix', '-n', collectorAt]);

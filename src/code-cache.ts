@@ -3,7 +3,6 @@
  * V8 itself refuses code of another version, of other flags or of another source; then it compiles as ever.
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 
@@ -23,10 +22,10 @@ export function compile(file: string): Script {
   return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
-/** Runs what was compiled of the file; the answer is what it exports. */
-export function evaluate(script: Script, file: string): unknown {
+/** Runs what was compiled of the file; the answer is what it exports. `require` is that of the file, or of one beside it. */
+export function evaluate(script: Script, file: string, require: NodeJS.Require): unknown {
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file));
+  script.runInThisContext()(module.exports, require, module, file, dirname(file));
   return module.exports;
 }
 

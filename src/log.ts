@@ -1,7 +1,7 @@
 /** The log: one line a message, through winston, which is loaded with the first line (65 ms of start-up otherwise). */
-import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import type { Logger } from 'winston';
+import { loadModule } from './module-loader.js';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'text' | 'json';
@@ -158,7 +158,7 @@ export function isJournal(
 }
 
 function createLogger(options: LogOptions): Logger {
-  const winston = createRequire(import.meta.url)('winston') as typeof import('winston');
+  const winston = loadModule('winston') as typeof import('winston');
   const { stream, format, timestamps, priorities } = options;
   const line = winston.format.printf(({ level, message, timestamp }) => {
     const priority = priorities ? `<${PRIORITY[level as LogLevel]}>` : '';

@@ -10,5 +10,5 @@ declare const PROGRAM: string;
 process.on('SIGUSR1', () => {});
 
 const file = join(import.meta.dirname, PROGRAM);
-const { run } = evaluate(compile(file), file) as typeof import('./program.js');
+const { run } = evaluate(compile(file), file, require) as typeof import('./program.js');
 run(process.argv.slice(2)).then((status) => process.exit(status));
