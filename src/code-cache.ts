@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
+import type { LikelyRun } from './likely-run.js';
 
 /** What stands around a CommonJS module where it is compiled. The build writes it into the file: V8 would copy what is put together here. */
 export const WRAPPER = {
@@ -12,9 +13,9 @@ export const WRAPPER = {
   after: '})',
 };
 
-/** Compiles the file of a CommonJS module in its wrapper. */
-export function compile(file: string): Script {
-  const cache = cacheOf(file);
+/** Compiles the file of a CommonJS module in its wrapper. What `run` needs is taken from the code that was kept. */
+export function compile(file: string, run: LikelyRun): Script {
+  const cache = cacheOf(file, run);
   // Both are read into it, one after the other: new memory took a virtual machine a millisecond more.
   const room = Buffer.allocUnsafeSlow(Math.max(lengthOf(file), lengthOf(cache)));
   const source = read(file, room).toString('latin1');
@@ -29,9 +30,9 @@ export function evaluate(script: Script, file: string, require: NodeJS.Require):
   return module.exports;
 }
 
-/** Where the code of a file is kept. */
-export function cacheOf(file: string): string {
-  return `${file}.cache`;
+/** Where the code is kept that a run needs of a file. */
+export function cacheOf(file: string, run: LikelyRun): string {
+  return `${file}.${run}.cache`;
 }
 
 /** Octets of the file; 0 where there is none. */

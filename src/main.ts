@@ -2,6 +2,7 @@
 /** pfflowd: what a pf firewall says over pfsync(4), as NetFlow and IPFIX. */
 import { join } from 'node:path';
 import { compile, evaluate } from './code-cache.js';
+import { likelyRun } from './likely-run.js';
 
 /** The name of the program's file: the build puts it in place. */
 declare const PROGRAM: string;
@@ -10,5 +11,6 @@ declare const PROGRAM: string;
 process.on('SIGUSR1', () => {});
 
 const file = join(import.meta.dirname, PROGRAM);
-const { run } = evaluate(compile(file), file, require) as typeof import('./program.js');
-run(process.argv.slice(2)).then((status) => process.exit(status));
+const argv = process.argv.slice(2);
+const { run } = evaluate(compile(file, likelyRun(argv)), file, require) as typeof import('./program.js');
+run(argv).then((status) => process.exit(status));
