@@ -22,8 +22,8 @@ function load(): Koffi | undefined {
   return nativePart(arch) ?? wholePackage();
 }
 
-/** Where npm puts packages, as seen from the built program: beneath its own, or beside it. */
-const PACKAGES = ['../node_modules', '../..'];
+/** Where npm puts packages, as seen from the built program: beneath its own, or with its own in them. */
+const PACKAGES = ['../node_modules', '../../../node_modules'];
 
 /**
  * Of the 6 ms that koffi takes to load, more than 3 go to the search for the package and for its native part. On a system with the
@@ -47,9 +47,13 @@ function nativePart(arch: string): Koffi | undefined {
 /** The interpreter that the head of Node.js's own ELF file names: musl's would take some libraries of the other and fail later. */
 function usesGlibc(): boolean {
   const head = Buffer.alloc(4096);
-  const file = openSync(process.execPath, 'r');
-  readSync(file, head);
-  closeSync(file);
+  try {
+    const file = openSync(process.execPath, 'r');
+    readSync(file, head);
+    closeSync(file);
+  } catch {
+    // Replaced while it runs, or out of reach: then nobody knows.
+  }
   return head.includes('/ld-linux');
 }
 
