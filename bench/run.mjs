@@ -108,15 +108,15 @@ async function run(program, args, { isWatched = false } = {}) {
   child.stderr.on('data', (text) => {
     stderr += text;
   });
-  const watch = () => {
+  const look = () => {
     resident = Math.max(resident, residentOf(child.pid));
   };
-  const watching = isWatched ? setInterval(watch, 50) : undefined;
+  const watch = isWatched ? setInterval(look, 50) : undefined;
   const [status, wall] = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code) => resolve([code, (performance.now() - began) / 1000]));
   });
-  clearInterval(watching);
+  clearInterval(watch);
   if (!child.stdout.closed) await new Promise((resolve) => child.on('close', resolve));
   if (status !== 0) throw new Void(`${program} ended with ${status}: ${stderr.slice(0, 200)}`);
   return { wall, stdout, stderr, resident };

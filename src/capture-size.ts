@@ -1,6 +1,7 @@
 /** How much there is to read: a short run would wait longer for what makes a long one fast. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { identifyFormat } from './capture-format.js';
+import { headOf } from './file-head.js';
 
 /** Of a conversion that is over soon, or is not. */
 export type Extent = 'short' | 'long';
@@ -40,12 +41,5 @@ function sizeOf(path: string): Size {
 }
 
 function isCompressed(path: string): boolean {
-  const head = new Uint8Array(4);
-  const descriptor = openSync(path, 'r');
-  try {
-    readSync(descriptor, head);
-    return identifyFormat(head) === 'gzip';
-  } finally {
-    closeSync(descriptor);
-  }
+  return identifyFormat(headOf(path, 4)) === 'gzip';
 }

@@ -1,6 +1,6 @@
 /** koffi, an optional package: it calls functions of the C library, and those that Node.js itself exports. */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { headOf } from './file-head.js';
 import { loadModule } from './module-loader.js';
 
 export type Koffi = typeof import('koffi');
@@ -46,15 +46,12 @@ function nativePart(arch: string): Koffi | undefined {
 
 /** The interpreter that the head of Node.js's own ELF file names: musl's would take some libraries of the other and fail later. */
 function usesGlibc(): boolean {
-  const head = Buffer.alloc(4096);
   try {
-    const file = openSync(process.execPath, 'r');
-    readSync(file, head);
-    closeSync(file);
+    return headOf(process.execPath, 4096).includes('/ld-linux');
   } catch {
     // Replaced while it runs, or out of reach: then nobody knows.
+    return false;
   }
-  return head.includes('/ld-linux');
 }
 
 function wholePackage(): Koffi | undefined {

@@ -1,6 +1,6 @@
 /**
  * What a run looks like before its command line is read. It tells which code is worth having at hand: to take all that the build
- * could keep makes each start 1.5 ms longer. A wrong guess does no harm: what is missing is compiled when it is needed.
+ * could keep makes a start 2 ms longer. A wrong guess does no harm: what is missing is compiled when it is needed.
  */
 
 /** Runs that need code of their own: for records of one layout, for those that templates describe, and for text. */

@@ -62,10 +62,7 @@ function splitCommandLine(argv: readonly string[]): { settings: Setting[]; captu
 
 function tokensOf(argv: readonly string[]) {
   const options: NonNullable<ParseArgsConfig['options']> = {};
-  const line = argv.join(' ');
   for (const { name, short, argument } of OPTION_ROWS) {
-    // parseArgs looks at each option that it is told of: with those that nobody means it takes 0.8 ms more.
-    if (short === undefined && !line.includes(`--${name}`)) continue;
     const type = argument === undefined ? 'boolean' : 'string';
     options[name] = short === undefined ? { type } : { type, short };
   }
