@@ -15,6 +15,7 @@ import {
 } from '../protocol/flow-row';
 import { FORWARD, REPLY } from '../protocol/flow-terms';
 import { INBOUND } from '../protocol/pf-terms';
+import { pair, rotate32, swap32, swap64 } from './byte-order';
 import { sendMessage } from './imports';
 import { portsFrom, sourceEnd } from './source-end';
 import { partsFor, share, writtenParts } from './split';
@@ -78,15 +79,10 @@ function addFlow(encoder: FixedEncoder, row: usize): u32 {
   }
   if ((directions & REPLY) !== 0) {
     const addresses = pair(to, from);
-    const rest = pair(rotl<u32>(ports, 16), protocol << 16);
-    records += addDirection(encoder, row, row + REPLY_COUNTERS, addresses, rotl<u32>(interfaces, 16), rest);
+    const rest = pair(rotate32(ports, 16), protocol << 16);
+    records += addDirection(encoder, row, row + REPLY_COUNTERS, addresses, rotate32(interfaces, 16), rest);
   }
   return records;
-}
-
-/** Two words of 32 bits that stand behind each other in memory. */
-function pair(first: u32, second: u32): u64 {
-  return <u64>first | ((<u64>second) << 32);
 }
 
 /** `direction` is where the counters stand as those of the row do; the others are as `write` wants them. */
@@ -103,14 +99,14 @@ function addDirection(
     write(encoder, row, addresses, interfaces, counters, rest);
     return 1;
   }
-  const octets = bswap<u64>(load<u64>(direction, OCTETS));
-  const packets = bswap<u64>(load<u64>(direction, PACKETS));
+  const octets = swap64(load<u64>(direction, OCTETS));
+  const packets = swap64(load<u64>(direction, PACKETS));
   const wanted = max(partsFor(octets), max(partsFor(packets), 1));
   const parts = writtenParts(wanted);
   if (parts < wanted) encoder.clamped++;
   for (let part: u64 = 0; part < parts; part++) {
-    const packetsOfPart = bswap<u32>(share(packets, parts, part));
-    const counters = pair(packetsOfPart, bswap<u32>(share(octets, parts, part)));
+    const packetsOfPart = swap32(share(packets, parts, part));
+    const counters = pair(packetsOfPart, swap32(share(octets, parts, part)));
     write(encoder, row, addresses, interfaces, counters, rest);
   }
   return <u32>parts;
@@ -150,11 +146,11 @@ export function closeFixed(encoder: FixedEncoder, now: f64): void {
   const milliseconds = <u64>time;
   store<u16>(message, bswap<u16>(<u16>encoder.version));
   store<u16>(message, bswap<u16>(<u16>records), 2);
-  store<u32>(message, bswap<u32>(<u32>(time - encoder.clock.boot)), 4);
-  store<u32>(message, bswap<u32>(<u32>(milliseconds / 1000)), 8);
-  store<u32>(message, bswap<u32>(<u32>(milliseconds % 1000) * 1_000_000), 12);
+  store<u32>(message, swap32(<u32>(time - encoder.clock.boot)), 4);
+  store<u32>(message, swap32(<u32>(milliseconds / 1000)), 8);
+  store<u32>(message, swap32(<u32>(milliseconds % 1000) * 1_000_000), 12);
   if (encoder.version === 5) {
-    store<u32>(message, bswap<u32>(encoder.sequence), 16);
+    store<u32>(message, swap32(encoder.sequence), 16);
     store<u32>(message, encoder.engine, 20);
   }
   encoder.sequence += records;

@@ -33,6 +33,7 @@ import {
   TCPSEQ,
 } from '../protocol/flow-terms';
 import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms';
+import { pair, swap32, swapPair } from './byte-order';
 import { FlowFilter, reasonToSkip, SKIP_DIRECTION, SKIP_SELF, SKIP_UNCOUNTED, takesAll } from './filter';
 import { HalfDetector, noteHalves } from './halves';
 import { nameInterfaces } from './interface';
@@ -192,8 +193,8 @@ export function countFlows(counts: FlowCounts, row: usize, count: i32): void {
     if (provenance === EXACT) exact += records;
     else countInexact(counts, provenance, records);
     const reply = row + REPLY_COUNTERS;
-    octets += <u64>low(row, OCTETS) + low(reply, OCTETS);
-    packets += <u64>low(row, PACKETS) + low(reply, PACKETS);
+    octets += lows(row, OCTETS);
+    packets += lows(row, PACKETS);
     const highs =
       load<u32>(row, OCTETS) | load<u32>(reply, OCTETS) | load<u32>(row, PACKETS) | load<u32>(reply, PACKETS);
     if (highs !== 0) addHighs(counts, row, reply);
@@ -208,14 +209,16 @@ export function countFlows(counts: FlowCounts, row: usize, count: i32): void {
   counts.packetsHigh += packets >> 32;
 }
 
-/** The lower 32 bits of a counter. */
-function low(direction: usize, counter: usize): u32 {
-  return bswap<u32>(load<u32>(direction + counter, 4));
+/** The lower 32 bits of a counter, of both directions together. */
+function lows(row: usize, counter: usize): u64 {
+  const wired = pair(load<u32>(row + counter, 4), load<u32>(row + counter + REPLY_COUNTERS, 4));
+  const both = swapPair(wired);
+  return (both >> 32) + <u64>(<u32>both);
 }
 
 function addHighs(counts: FlowCounts, row: usize, reply: usize): void {
-  counts.octetsHigh += <u64>bswap<u32>(load<u32>(row, OCTETS)) + bswap<u32>(load<u32>(reply, OCTETS));
-  counts.packetsHigh += <u64>bswap<u32>(load<u32>(row, PACKETS)) + bswap<u32>(load<u32>(reply, PACKETS));
+  counts.octetsHigh += <u64>swap32(load<u32>(row, OCTETS)) + swap32(load<u32>(reply, OCTETS));
+  counts.packetsHigh += <u64>swap32(load<u32>(row, PACKETS)) + swap32(load<u32>(reply, PACKETS));
 }
 
 function countInexact(counts: FlowCounts, provenance: i32, records: i32): void {

@@ -21,6 +21,7 @@ import {
   START,
 } from '../protocol/flow-row';
 import { INBOUND } from '../protocol/pf-terms';
+import { rotate32, rotate64, swap32, swap64 } from './byte-order';
 import { portsFrom } from './source-end';
 
 /** What is worked out once for all records of a flow: in wire order, and as the forward record has it. */
@@ -39,7 +40,7 @@ export function gather(parts: FlowParts, row: usize, source: usize): void {
   // pf tells one interface of a state: it is the ingress where flowDirection (61) is 0, the egress where that is 1.
   const direction: u32 = load<u8>(row, DIRECTION) !== INBOUND ? 1 : 0;
   const protocol: u32 = load<u8>(row + (source >> 1), PROTOCOL);
-  parts.interfaces = (<u64>bswap<u32>(load<u32>(row, IF_INDEX))) << (32 * direction);
+  parts.interfaces = (<u64>swap32(load<u32>(row, IF_INDEX))) << (32 * direction);
   parts.start = wireNumber(load<f64>(row, START));
   parts.end = wireNumber(load<f64>(row, END));
   parts.ports = portsFrom(row, source);
@@ -62,18 +63,18 @@ export function putAddresses(to: usize, row: usize, end: usize, areIpv6: bool): 
 }
 
 export function putPorts(to: usize, parts: FlowParts, end: usize): usize {
-  store<u32>(to, rotl<u32>(parts.ports, 16 * <u32>(end & 1)));
+  store<u32>(to, rotate32(parts.ports, 16 * <u32>(end & 1)));
   return to + 4;
 }
 
 /** The ports of another pair of ends than the one that was gathered. */
 export function putOtherPorts(to: usize, row: usize, end: usize): usize {
-  store<u32>(to, rotl<u32>(portsFrom(row, end & ~1), 16 * <u32>(end & 1)));
+  store<u32>(to, rotate32(portsFrom(row, end & ~1), 16 * <u32>(end & 1)));
   return to + 4;
 }
 
 export function putInterfaces(to: usize, parts: FlowParts, end: usize): usize {
-  store<u64>(to, rotl<u64>(parts.interfaces, 32 * <u64>(end & 1)));
+  store<u64>(to, rotate64(parts.interfaces, 32 * <u64>(end & 1)));
   return to + 8;
 }
 
@@ -136,5 +137,5 @@ export function putEvent(to: usize, row: usize, parts: FlowParts): usize {
 
 /** A whole number as 64 bits in wire order; a time before 1970 becomes 0. */
 function wireNumber(value: f64): u64 {
-  return bswap<u64>(<u64>max<i64>(<i64>value, 0));
+  return swap64(<u64>max<i64>(<i64>value, 0));
 }

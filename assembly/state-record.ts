@@ -5,9 +5,7 @@ import {
   ADDRESSES,
   AGE,
   CREATOR,
-  DESTINATION_SEQLO,
   DIRECTION,
-  EXPIRE,
   FAMILY,
   ICMP_TYPE,
   ID,
@@ -32,6 +30,7 @@ import {
   PEER_SEQLO,
   PEER_STATE,
 } from '../protocol/pf-terms';
+import { pair, swap32, swapPair } from './byte-order';
 
 /** Offsets in a state record, in the order in which `protocol/pfsync-layout` lays them down. */
 @unmanaged
@@ -129,16 +128,14 @@ function readState(layout: StateLayout, at: usize, row: usize): bool {
   const destination = at + layout.destinationPeer;
   store<u64>(row, load<u64>(at), ID);
   store<u32>(row, load<u32>(at + layout.creatorId), CREATOR);
-  store<u32>(row, network(at + layout.rule), RULE);
+  store<u32>(row, swap32(load<u32>(at + layout.rule)), RULE);
   store<u32>(row, family | (translatedFamily << 8) | (protocol << 16) | (translatedProtocol << 24), FAMILY);
   const timeout: u32 = load<u8>(at + layout.timeout);
   const sourceState: u32 = load<u8>(source, PEER_STATE);
   const destinationState: u32 = load<u8>(destination, PEER_STATE);
   store<u32>(row, direction | (timeout << 8) | (sourceState << 16) | (destinationState << 24), DIRECTION);
-  store<u32>(row, network(source + PEER_SEQLO), SOURCE_SEQLO);
-  store<u32>(row, network(destination + PEER_SEQLO), DESTINATION_SEQLO);
-  store<u32>(row, network(at + layout.creation), AGE);
-  store<u32>(row, network(at + layout.expire), EXPIRE);
+  store<u64>(row, networkPair(at + layout.creation, at + layout.expire), AGE);
+  store<u64>(row, networkPair(source + PEER_SEQLO, destination + PEER_SEQLO), SOURCE_SEQLO);
   const name = at + layout.interfaceName;
   store<u64>(row, load<u64>(name), INTERFACE_NAME);
   store<u64>(row, load<u64>(name, 8), INTERFACE_NAME + 8);
@@ -173,8 +170,9 @@ export function hasPorts(protocol: u32): bool {
   return (protocol === 6) | (protocol === 17) | (protocol === 132);
 }
 
-function network(at: usize): u32 {
-  return bswap<u32>(load<u32>(at));
+/** Two words, to stand behind each other in a row. */
+function networkPair(first: usize, second: usize): u64 {
+  return swapPair(pair(load<u32>(first), load<u32>(second)));
 }
 
 function otherIcmp(protocol: u32): u32 {

@@ -25,6 +25,7 @@ import {
   writeThree,
   writeTwo,
 } from './ascii';
+import { swap64 } from './byte-order';
 import { writeDay, writeInterface, writeTime } from './imports';
 import { placeOf, RECENT } from './interface';
 import { sourceEnd } from './source-end';
@@ -121,7 +122,7 @@ export function byProvenance(row: usize, exact: usize, partial: usize, tcpseq: u
 
 /** `counter` is OCTETS or PACKETS. */
 export function writeCounter(at: usize, row: usize, reply: usize, counter: usize): usize {
-  return writeDecimal(at, bswap<u64>(load<u64>(row + <usize>REPLY_COUNTERS * reply + counter)));
+  return writeDecimal(at, swap64(load<u64>(row + <usize>REPLY_COUNTERS * reply + counter)));
 }
 
 /** `payload` is INITIATOR_OCTETS or RESPONDER_OCTETS. */

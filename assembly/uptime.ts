@@ -3,6 +3,7 @@
  * 32 bits reach: a state's start is never clipped to the start of the program, and nothing wraps at 49.7 days of running.
  */
 import { END, START } from '../protocol/flow-row';
+import { pair, swapPair } from './byte-order';
 
 /** In the order in which `protocol/uptime` looks at it. Times are milliseconds since the epoch. */
 @unmanaged
@@ -44,7 +45,7 @@ export function setTimes(clock: UptimeClock, row: usize): void {
   const end = load<f64>(row, END);
   if (end > clock.latest) clock.latest = min(end, clock.holdsUntil);
   clock.isClipped = start < boot ? 1 : 0;
-  clock.times = <u64>bswap<u32>(uptime(start - boot)) | ((<u64>bswap<u32>(uptime(end - boot))) << 32);
+  clock.times = swapPair(pair(uptime(start - boot), uptime(end - boot)));
 }
 
 /** A record is written with the times that were taken up last. */
