@@ -111,6 +111,31 @@ export function writeInteger(at: usize, number: i32): usize {
   return writeDecimal(at + 1, -(<i64>number));
 }
 
+/** Integers below this have a place in 64 bits. */
+const BEYOND_WORDS: f64 = 4_294_967_296.0 * 4_294_967_296.0;
+const BILLION: u64 = 1_000_000_000;
+
+/** A number without a fraction, of which the billions have a place in 64 bits. */
+export function writeWhole(at: usize, number: f64): usize {
+  if (number < 0) {
+    store<u8>(at, 0x2d);
+    at++;
+  }
+  const size = abs(number);
+  if (size < BEYOND_WORDS) return writeDecimal(at, <u64>size);
+  // What a double of this size is: 53 bits, doubled so many times.
+  const bits = reinterpret<u64>(size);
+  const mantissa = (bits & 0xf_ffff_ffff_ffff) | 0x10_0000_0000_0000;
+  let billions = mantissa / BILLION;
+  let rest = mantissa % BILLION;
+  for (let doublings = (bits >> 52) - 1075; doublings > 0; doublings--) {
+    const carry: u64 = 2 * rest >= BILLION ? 1 : 0;
+    billions = 2 * billions + carry;
+    rest = 2 * rest - carry * BILLION;
+  }
+  return writeNine(writeDecimal(at, billions), <u32>rest);
+}
+
 /** The hexadecimal digits of so many octets. */
 export function writeHexadecimal(at: usize, from: usize, octets: usize): usize {
   for (const end = from + octets; from < end; from++, at += 2) {

@@ -66,7 +66,7 @@ export function writeCsvRecord(format: TextFormat, lines: LineBuffer, row: usize
   at = isTranslationTold(format, row)
     ? writeEnds(at, row, <usize>TRANSLATED_SOURCE ^ reply)
     : writePiece(at, THREE_COMMAS);
-  at = writeInterfaceName(format, writePiece(at, COMMA), row);
+  at = writeInterfaceName(format, writePiece(at, COMMA));
   at = writeFirst(writePiece(at, COMMA), load<u8>(row, END_REASON));
   at = writeHexadecimal(writePiece(at, COMMA), row + ID, 8);
   at = writeHexadecimal(writePiece(at, COMMA), row + CREATOR, 4);

@@ -16,7 +16,6 @@ import {
 import { FORWARD, REPLY } from '../protocol/flow-terms';
 import { INBOUND } from '../protocol/pf-terms';
 import { pair, rotate32, swap32, swap64 } from './byte-order';
-import { sendMessage } from './imports';
 import { portsFrom, sourceEnd } from './source-end';
 import { partsFor, share, writtenParts } from './split';
 import { countClipped, headerTime, openClock, setTimes, UptimeClock } from './uptime';
@@ -42,18 +41,27 @@ export class FixedEncoder {
   /** Version 5: flow records sent before the message, and engine type and id with two octets of sampling, in wire order. */
   sequence: u32;
   engine: u32;
+  /** Records of the message that is complete and waits for the owner to send it; else 0. */
+  complete: u32;
+  /** Records of the flow at hand that stand in messages already. */
+  written: u32;
 }
 
-/** Writes the flows among the rows; the answer is how many records they became. */
-export function addFixed(encoder: FixedEncoder, row: usize, count: i32): u32 {
-  let records: u32 = 0;
-  for (const end = row + <usize>count * ROW; row < end; row += ROW) {
-    if (load<u8>(row, DIRECTIONS) !== 0) records += addFlow(encoder, row);
+/**
+ * Writes the flows among the rows, up to the end of a message. The answer is how many of the rows are done: for the others the
+ * call is made again, when the owner has sent the message that is complete.
+ */
+export function addFixed(encoder: FixedEncoder, row: usize, count: i32): i32 {
+  for (let done = 0; done < count; done++, row += ROW) {
+    if (load<u8>(row, DIRECTIONS) === 0) continue;
+    if (!addFlow(encoder, row)) return done;
+    if (encoder.complete !== 0) return done + 1;
   }
-  return records;
+  return count;
 }
 
-function addFlow(encoder: FixedEncoder, row: usize): u32 {
+/** False when the message was complete before all records of the flow were in it. */
+function addFlow(encoder: FixedEncoder, row: usize): bool {
   const directions: i32 = load<u8>(row, DIRECTIONS);
   const isInbound = load<u8>(row, DIRECTION) === INBOUND;
   const source = sourceEnd(changetype<usize>(encoder) + offsetof<FixedEncoder>('inboundSource'), row);
@@ -61,12 +69,17 @@ function addFlow(encoder: FixedEncoder, row: usize): u32 {
   const side = source >> 1;
   if (load<u8>(row + side, FAMILY) !== 4) {
     encoder.unsupported += directions === (FORWARD | REPLY) ? 2 : 1;
-    return 0;
+    return true;
   }
   const clock = encoder.clock;
   const observed = load<f64>(row, OBSERVED);
-  if (encoder.next !== encoder.first && observed > clock.holdsUntil) closeFixed(encoder, observed);
-  if (encoder.next !== encoder.first) setTimes(clock, row);
+  if (encoder.next !== encoder.first) {
+    if (observed > clock.holdsUntil) {
+      closeFixed(encoder, observed);
+      return false;
+    }
+    setTimes(clock, row);
+  }
   const from = load<u32>(row + <usize>ADDRESS * source, ADDRESSES);
   const to = load<u32>(row + <usize>ADDRESS * (source ^ 1), ADDRESSES);
   const protocol: u32 = load<u8>(row + side, PROTOCOL);
@@ -75,17 +88,23 @@ function addFlow(encoder: FixedEncoder, row: usize): u32 {
   let records: u32 = 0;
   if ((directions & FORWARD) !== 0) {
     const addresses = pair(from, to);
-    records += addDirection(encoder, row, row, addresses, interfaces, pair(ports, protocol << 16));
+    records = addDirection(encoder, row, row, addresses, interfaces, pair(ports, protocol << 16), 0);
   }
   if ((directions & REPLY) !== 0) {
     const addresses = pair(to, from);
     const rest = pair(rotate32(ports, 16), protocol << 16);
-    records += addDirection(encoder, row, row + REPLY_COUNTERS, addresses, rotate32(interfaces, 16), rest);
+    const counters = row + REPLY_COUNTERS;
+    records = addDirection(encoder, row, counters, addresses, rotate32(interfaces, 16), rest, records);
   }
-  return records;
+  if (encoder.written < records) return false;
+  encoder.written = 0;
+  return true;
 }
 
-/** `direction` is where the counters stand as those of the row do; the others are as `write` wants them. */
+/**
+ * Writes what is not written yet, as far as the message goes. `direction` is where the counters stand as those of the row do; the
+ * others are as `write` wants them. `before` is how many records the flow has up to this direction; the answer is the same behind it.
+ */
 function addDirection(
   encoder: FixedEncoder,
   row: usize,
@@ -93,23 +112,30 @@ function addDirection(
   addresses: u64,
   interfaces: u32,
   rest: u64,
+  before: u32,
 ): u32 {
   if ((load<u32>(direction, OCTETS) | load<u32>(direction, PACKETS)) === 0) {
     const counters = pair(load<u32>(direction, PACKETS + 4), load<u32>(direction, OCTETS + 4));
-    write(encoder, row, addresses, interfaces, counters, rest);
-    return 1;
+    if (isNext(encoder, before)) write(encoder, row, addresses, interfaces, counters, rest);
+    return before + 1;
   }
   const octets = swap64(load<u64>(direction, OCTETS));
   const packets = swap64(load<u64>(direction, PACKETS));
   const wanted = max(partsFor(octets), max(partsFor(packets), 1));
   const parts = writtenParts(wanted);
-  if (parts < wanted) encoder.clamped++;
+  if (parts < wanted && isNext(encoder, before)) encoder.clamped++;
   for (let part: u64 = 0; part < parts; part++) {
+    if (!isNext(encoder, before + <u32>part)) continue;
     const packetsOfPart = swap32(share(packets, parts, part));
     const counters = pair(packetsOfPart, swap32(share(octets, parts, part)));
     write(encoder, row, addresses, interfaces, counters, rest);
   }
-  return <u32>parts;
+  return before + <u32>parts;
+}
+
+/** Whether the flow's record that has so many before it is the one to be written. */
+function isNext(encoder: FixedEncoder, record: u32): bool {
+  return encoder.complete === 0 && encoder.written === record;
 }
 
 /** In wire order and in pairs: the addresses, packets and octets, and the ports with the word that has the protocol. */
@@ -135,10 +161,11 @@ function write(
   store<u64>(at, rest, 32);
   store<u64>(at, 0, 40);
   encoder.next = at + RECORD;
+  encoder.written++;
   if (at + RECORD === encoder.end) closeFixed(encoder, load<f64>(row, OBSERVED));
 }
 
-/** Completes the message that is being filled. `now` is the data's clock. */
+/** Completes the message that is being filled, for the owner to send. `now` is the data's clock. */
 export function closeFixed(encoder: FixedEncoder, now: f64): void {
   const message = encoder.message;
   const records = <u32>((encoder.next - encoder.first) / RECORD);
@@ -155,5 +182,5 @@ export function closeFixed(encoder: FixedEncoder, now: f64): void {
   }
   encoder.sequence += records;
   encoder.next = encoder.first;
-  sendMessage(records);
+  encoder.complete = records;
 }

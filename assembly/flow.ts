@@ -36,7 +36,6 @@ import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms';
 import { pair, swap32, swapPair } from './byte-order';
 import { FlowFilter, reasonToSkip, SKIP_DIRECTION, SKIP_SELF, SKIP_UNCOUNTED, takesAll } from './filter';
 import { HalfDetector, noteHalves } from './halves';
-import { nameInterfaces } from './interface';
 
 /** What a run counted of its flows, in the order in which `src/stats` looks at it. */
 @unmanaged
@@ -63,20 +62,18 @@ export class FlowCounts {
 
 /** Full deletes of states of which nothing else is known: the way of most states where deletes have counters. */
 export function endDeleted(
-  recentNames: usize,
   filter: FlowFilter,
   counts: FlowCounts,
   halves: HalfDetector,
   row: usize,
   count: i32,
 ): i32 {
-  describeDeleted(recentNames, row, count);
+  describeDeleted(row, count);
   return endStates(filter, counts, halves, row, count);
 }
 
 /** The rows of full deletes become what is known of their flows, as far as the rows tell it. */
-export function describeDeleted(recentNames: usize, row: usize, count: i32): void {
-  nameInterfaces(recentNames, row, count);
+export function describeDeleted(row: usize, count: i32): void {
   for (const end = row + <usize>count * ROW; row < end; row += ROW) {
     const time = load<f64>(row, OBSERVED);
     store<f64>(row, time - 1000 * <f64>load<u32>(row, AGE), START);

@@ -13,6 +13,6 @@ export { writeJson, writeJsonRecord } from './json';
 export { allocate, copy, release } from './memory';
 export { readStates } from './state-record';
 export { writeTable, writeTableRecord } from './table';
-export { addEvent, addTemplated } from './template-record';
-export { interfaceTextsLength, textFormatLength } from './text-format';
+export { addTemplated, writeEvent } from './template-record';
+export { findInterfaceText, interfaceTextsLength, textFormatLength } from './text-format';
 export { headerTime, openClock } from './uptime';

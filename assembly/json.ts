@@ -24,6 +24,7 @@ import { copyText, piece, writeFirst, writeHexadecimal, writeInteger, writePiece
 import { hasPorts } from './state-record';
 import {
   byProvenance,
+  findInterfaceText,
   isEgress,
   isTranslationTold,
   LineBuffer,
@@ -73,11 +74,12 @@ const REPLY_RECORD = piece('true');
 const AGE = piece(',"countersAge":');
 const LINE_END = piece('}}\n');
 
-/** Writes the flows among the rows until the lines are full; the answer is how many of the rows are done. */
+/** See `writeRecords`. */
 export function writeJson(format: TextFormat, lines: LineBuffer, row: usize, count: i32): i32 {
   let done = 0;
   while (done < count && lines.length < lines.full) {
     const directions: i32 = load<u8>(row, DIRECTIONS);
+    if (directions !== 0 && !findInterfaceText(format, row)) break;
     const isForwardTold = (directions & FORWARD) !== 0;
     if (directions === (FORWARD | REPLY)) writeBoth(format, lines, row);
     else if (directions !== 0) writeJsonRecord(format, lines, row, !isForwardTold);
@@ -152,7 +154,7 @@ function writeCounters(at: usize, row: usize, reply: usize): usize {
 
 /** What both records of a flow say of its state, up to the value of `reply`. */
 function writeState(format: TextFormat, at: usize, row: usize): usize {
-  at = writeInterfaceName(format, at, row);
+  at = writeInterfaceName(format, at);
   at = writeFirst(writePiece(at, REASON), load<u8>(row, END_REASON));
   at = writeHexadecimal(writePiece(at, STATE_ID), row + ID, 8);
   at = writeHexadecimal(writePiece(at, CREATOR_ID), row + CREATOR, 4);

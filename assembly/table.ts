@@ -90,7 +90,7 @@ export function writeTableRecord(format: TextFormat, lines: LineBuffer, row: usi
   const reply: usize = isReply ? 1 : 0;
   const source = sourceOf(format, row, reply);
   const aside = line + ASIDE;
-  let at = writeDate(format, line, row, START);
+  let at = writeDate(line, row, START);
   at = endAt(line + DURATION_END, at, aside, writeDuration(aside, row));
   at = writeProtocol(startAt(line + PROTOCOL_START, at), load<u8>(row + (source >> 1), PROTOCOL));
   at = endAt(line + SOURCE_END, at, aside, writeAddress(aside, row, source));
@@ -101,7 +101,7 @@ export function writeTableRecord(format: TextFormat, lines: LineBuffer, row: usi
   at = startAt(line + DIRECTION_START, at);
   at = writePiece(at, isEgress(row, isReply) ? OUTBOUND_FLOW : INBOUND_FLOW);
   const nameAt = startAt(line + INTERFACE_START, at);
-  at = writeInterfaceName(format, nameAt, row);
+  at = writeInterfaceName(format, nameAt);
   if (at === nameAt) at = writePiece(at, UNKNOWN);
   at = endAt(line + PACKETS_END, at, aside, writePackets(aside, row, reply));
   at = endAt(line + OCTETS_END, at, aside, writeOctets(aside, row, reply));

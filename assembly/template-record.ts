@@ -13,6 +13,7 @@ import {
   TRANSLATED_FAMILY,
 } from '../protocol/flow-row';
 import { FORWARD, NONE, REPLY, TCPSEQ } from '../protocol/flow-terms';
+import { ADD_TEMPLATE, MAKE_ROOM, NOTHING, SEND_RUN, USE_INTERFACE } from '../protocol/owner-task';
 import { TRANSLATED_SOURCE } from '../protocol/pf-terms';
 import {
   BOTH,
@@ -27,7 +28,7 @@ import {
   TYPE_SIX,
   UNCOUNTED,
 } from '../protocol/record-kind';
-import { addTemplate, placeRecord, sendRun, useInterface } from './imports';
+import { LentMessage, placeRecord, RecordTemplate } from './lent-message';
 import {
   descriptionOf,
   FlowParts,
@@ -74,35 +75,38 @@ export class TemplateEncoder {
   clock: UptimeClock | null;
   /** The latest moment that a record in a run is from. */
   latest: f64;
-}
-
-/** In the order in which `protocol/template` lays it down. */
-@unmanaged
-export class RecordTemplate {
-  /** Octets of a record. */
-  recordLength: u32;
-  /** Records that wait, one behind the other; 0 is none. */
-  run: usize;
-  runLength: u32;
-  runCapacity: u32;
+  /** Records that were written so far, and how many of those are the flow's at hand. */
+  records: u32;
+  written: u32;
+  /** What the owner has to do before the core goes on, and for which kind of records. */
+  task: i32;
+  kind: i32;
+  message: LentMessage;
 }
 
 /** biflowDirection (239): the forward direction is the initiator's. */
 const FROM_INITIATOR: u32 = 1;
 
-/** Writes the flows among the rows; the answer is how many records they became. */
-export function addTemplated(encoder: TemplateEncoder, row: usize, count: i32): u32 {
-  let records: u32 = 0;
-  for (let i = 0; i < count; i++, row += ROW) {
-    if (load<u8>(row, DIRECTIONS) !== 0) records += addFlow(encoder, row);
+/**
+ * Writes the flows among the rows, up to where the owner has something to do. The answer is how many of the rows are done: for
+ * the others the call is made again.
+ */
+export function addTemplated(encoder: TemplateEncoder, row: usize, count: i32): i32 {
+  encoder.task = NOTHING;
+  for (let done = 0; done < count; done++, row += ROW) {
+    if (load<u8>(row, DIRECTIONS) === 0) continue;
+    if (!addFlow(encoder, row)) return done;
+    if (encoder.task !== NOTHING) return done + 1;
   }
-  return records;
+  return count;
 }
 
-function addFlow(encoder: TemplateEncoder, row: usize): u32 {
+/** False when not all records of the flow are written. */
+function addFlow(encoder: TemplateEncoder, row: usize): bool {
   if (encoder.announcesInterfaces !== 0 && load<u32>(row, IF_INDEX) !== encoder.lastIndex) {
     encoder.lastIndex = load<u32>(row, IF_INDEX);
-    useInterface(row);
+    encoder.task = USE_INTERFACE;
+    return false;
   }
   const source = sourceEnd(changetype<usize>(encoder) + offsetof<TemplateEncoder>('inboundSource'), row);
   gather(encoder.parts, row, source);
@@ -118,13 +122,20 @@ function addFlow(encoder: TemplateEncoder, row: usize): u32 {
     kind |= replyFlags !== 0 ? HAS_REVERSE_FLAGS : 0;
     flags |= replyFlags << 8;
   }
+  let records: u32 = 0;
   for (let direction = FORWARD; direction <= REPLY; direction++) {
     const end = direction === FORWARD ? source : source ^ 1;
-    if ((directions & direction) !== 0) write(encoder, kind, row, end, flags);
+    if ((directions & direction) !== 0) {
+      const isNext = encoder.task === NOTHING && encoder.written === records;
+      if (isNext) write(encoder, kind, row, end, flags);
+      records++;
+    }
     kind = withFlags(common, replyFlags);
     flags = replyFlags;
   }
-  return directions === (FORWARD | REPLY) ? 2 : 1;
+  if (encoder.written < records) return false;
+  encoder.written = 0;
+  return true;
 }
 
 /** What the kinds of the flow's records have in common. */
@@ -159,25 +170,31 @@ function icmpType(row: usize, source: usize): i32 {
 }
 
 /**
- * Writes a record where others of its kind wait, or into a message. `flags` is what the elements behind the description tell:
- * tcpControlBits or an ICMP type, and in the octet above it the reverse tcpControlBits.
+ * Writes a record where others of its kind wait, or into a message, or leaves it to the owner to make room. `flags` is what the elements behind the
+ * description tell: tcpControlBits or an ICMP type, and in the octet above it the reverse tcpControlBits.
  */
 function write(encoder: TemplateEncoder, kind: i32, row: usize, end: usize, flags: u32): void {
-  const entry = encoder.templates + 4 * <usize>kind;
-  let template = changetype<RecordTemplate>(<usize>load<u32>(entry));
+  encoder.kind = kind;
+  const template = changetype<RecordTemplate>(<usize>load<u32>(encoder.templates + 4 * <usize>kind));
   if (changetype<usize>(template) === 0) {
-    template = changetype<RecordTemplate>(addTemplate(kind));
-    store<u32>(entry, changetype<usize>(template));
+    encoder.task = ADD_TEMPLATE;
+    return;
   }
+  const observed = load<f64>(row, OBSERVED);
   const waits = template.run !== 0;
-  const to = waits ? template.run + template.runLength : placeRecord(kind, row);
+  const to = waits ? template.run + template.runLength : placeRecord(encoder.message, template, observed);
+  if (to === 0) {
+    encoder.task = MAKE_ROOM;
+    return;
+  }
   if (encoder.isPflow !== 0) writePflow(encoder.parts, kind, row, end, to);
   else writeFull(encoder, kind, row, end, flags, to);
+  encoder.records++;
+  encoder.written++;
   if (!waits) return;
-  const observed = load<f64>(row, OBSERVED);
   if (observed > encoder.latest) encoder.latest = observed;
   template.runLength += template.recordLength;
-  if (template.runLength === template.runCapacity) sendRun(kind);
+  if (template.runLength === template.runCapacity) encoder.task = SEND_RUN;
 }
 
 /** Parts as `fullProfile` of `protocol/profile` has them. */
@@ -222,15 +239,11 @@ function writePflow(parts: FlowParts, kind: i32, row: usize, end: usize, to: usi
   putClassAndProtocol(to, parts);
 }
 
-/**
- * Writes an event of the row's flow, with the parts of `natEventTemplates` of `protocol/profile`. `kind` is the number by which
- * the owner knows the template.
- */
-export function addEvent(encoder: TemplateEncoder, kind: i32, row: usize, source: usize): void {
+/** Writes an event of the row's flow at `to`, with the parts of `natEventTemplates` of `protocol/profile`. */
+export function writeEvent(encoder: TemplateEncoder, row: usize, source: usize, to: usize): void {
   const side = source >> 1;
   const parts = encoder.parts;
   gather(parts, row, source);
-  let to = placeRecord(kind, row);
   to = putEventTime(to, parts);
   to = putTimes(to, parts);
   to = putAddresses(to, row, source, load<u8>(row + side, FAMILY) === 6);

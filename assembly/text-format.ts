@@ -24,9 +24,9 @@ import {
   writeShort,
   writeThree,
   writeTwo,
+  writeWhole,
 } from './ascii';
 import { swap64 } from './byte-order';
-import { writeDay, writeInterface, writeTime } from './imports';
 import { placeOf, RECENT } from './interface';
 import { sourceEnd } from './source-end';
 
@@ -40,11 +40,8 @@ export class TextFormat {
   tellsTranslation: u32;
   /** Interfaces met lately: RECENT of them. */
   names: usize;
-  /** The day that was told last, since the epoch, and its text: of most flows it is the same. */
-  day: f64;
-  dayLength: u32;
-  dayFirst: u64;
-  daySecond: u64;
+  /** The one of the row at hand. */
+  name: usize;
 }
 
 /** Octets of the memory that a format takes. */
@@ -61,7 +58,7 @@ export class LineBuffer {
   text: usize;
 }
 
-/** What is written for an interface's name: nothing for no name. */
+/** What is written for an interface's name, which the owner fills in (`src/core-format`): nothing for no name. */
 @unmanaged
 class InterfaceText {
   first: u64;
@@ -80,7 +77,10 @@ export function interfaceTextsLength(): usize {
 /** Writes one record as one line. */
 type RecordWriter = (format: TextFormat, lines: LineBuffer, row: usize, isReply: bool) => void;
 
-/** Writes the records of the flows among the rows until the lines are full; the answer is how many of the rows are done. */
+/**
+ * Writes the records of the flows among the rows until the lines are full, or up to an interface whose text the owner has to fill
+ * in. The answer is how many of the rows are done.
+ */
 export function writeRecords(
   format: TextFormat,
   lines: LineBuffer,
@@ -91,6 +91,7 @@ export function writeRecords(
   let done = 0;
   for (; done < count && lines.length < lines.full; done++, row += ROW) {
     const directions: i32 = load<u8>(row, DIRECTIONS);
+    if (directions !== 0 && !findInterfaceText(format, row)) break;
     if ((directions & FORWARD) !== 0) write(format, lines, row, false);
     if ((directions & REPLY) !== 0) write(format, lines, row, true);
   }
@@ -139,27 +140,29 @@ export function writePort(at: usize, row: usize, end: usize): usize {
   return writeShort(at, bswap<u16>(load<u16>(row + 2 * end, PORTS)));
 }
 
-/** What the owner wrote for the row's interface. */
-export function writeInterfaceName(format: TextFormat, at: usize, row: usize): usize {
+/** Looks up what is written for the row's interface. False where the owner has to fill it in before the row is written. */
+export function findInterfaceText(format: TextFormat, row: usize): bool {
   const first = load<u64>(row, INTERFACE_NAME);
   const second = load<u64>(row, INTERFACE_NAME + 8);
   const entry = format.names + <usize>placeOf(first, second) * (TEXT_OF_NAME + LONGEST_TEXT);
+  format.name = entry;
   const known = changetype<InterfaceText>(entry);
-  if (known.first !== first || known.second !== second) {
-    known.length = writeInterface(row, entry + TEXT_OF_NAME);
-    known.first = first;
-    known.second = second;
-  }
-  const end = at + known.length;
-  copyText(at, entry + TEXT_OF_NAME, end);
+  if (known.first === first && known.second === second) return true;
+  known.first = first;
+  known.second = second;
+  return false;
+}
+
+/** What was found for the interface of the row at hand. */
+export function writeInterfaceName(format: TextFormat, at: usize): usize {
+  const end = at + changetype<InterfaceText>(format.name).length;
+  copyText(at, format.name + TEXT_OF_NAME, end);
   return end;
 }
 
-/** Milliseconds as an integer, rounded down. Times that no clock shows are left to the owner. */
+/** Milliseconds as an integer, rounded down. */
 export function writeMilliseconds(at: usize, row: usize, field: usize): usize {
-  const time = floor(load<f64>(row + field));
-  if (time >= 0 && time <= 9_007_199_254_740_991) return writeDecimal(at, <u64>time);
-  return at + writeTime(row + field, at);
+  return writeWhole(at, floor(load<f64>(row + field)));
 }
 
 /** Beyond this, no calendar has a date. */
@@ -169,20 +172,46 @@ const DAY: f64 = 86_400_000;
 
 export const COLON = piece(':');
 export const DOT = piece('.');
+const BLANK = piece(' ');
+const DASH = piece('-');
+const PLUS = piece('+');
 
 /** Date and time of day, with three decimals. A time that has no date is its number. */
-export function writeDate(format: TextFormat, at: usize, row: usize, field: usize): usize {
+export function writeDate(at: usize, row: usize, field: usize): usize {
   const time = floor(load<f64>(row + field));
-  if (!(abs(time) <= LAST_DATE)) return at + writeTime(row + field, at);
+  if (!(abs(time) <= LAST_DATE)) return writeWhole(at, time);
   const day = floor(time / DAY);
-  const text = changetype<usize>(format) + offsetof<TextFormat>('dayFirst');
-  if (format.dayLength === 0 || day !== format.day) {
-    format.day = day;
-    format.dayLength = writeDay(row + field, text);
+  at = writePiece(writeDay(at, <i32>day), BLANK);
+  return writeTimeOfDay(at, <u32>(time - DAY * day));
+}
+
+/** Days of 400 years, after which the calendar repeats itself. */
+const DAYS_OF_ERA = 146_097;
+/** The first of March in the year 0, in days before 1970: a leap day is the last one of a year that begins there. */
+const FIRST_OF_MARCH = 719_468;
+
+/** `2026-03-01`, of a day since 1970. A year that has not four digits has six of them, and a sign (ISO 8601). */
+function writeDay(at: usize, day: i32): usize {
+  const since = day + FIRST_OF_MARCH;
+  const era = (since >= 0 ? since : since - DAYS_OF_ERA + 1) / DAYS_OF_ERA;
+  const dayOfEra = since - era * DAYS_OF_ERA;
+  const yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365;
+  const dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
+  // From March on, months of 31 and 30 days take turns every 153 days.
+  const month = (5 * dayOfYear + 2) / 153;
+  const dayOfMonth = dayOfYear - (153 * month + 2) / 5 + 1;
+  const year = 400 * era + yearOfEra + (month >= 10 ? 1 : 0);
+  at = writePiece(writeYear(at, year), DASH);
+  at = writePiece(writeTwo(at, month < 10 ? month + 3 : month - 9), DASH);
+  return writeTwo(at, dayOfMonth);
+}
+
+function writeYear(at: usize, year: i32): usize {
+  const digits: u32 = abs(year);
+  if (year < 0 || year > 9999) {
+    at = writeTwo(writePiece(at, year < 0 ? DASH : PLUS), digits / 10_000);
   }
-  const end = at + format.dayLength;
-  copyText(at, text, end);
-  return writeTimeOfDay(end, <u32>(time - DAY * day));
+  return writeTwo(writeTwo(at, (digits / 100) % 100), digits % 100);
 }
 
 /** `22:13:20.373` */

@@ -1,21 +1,10 @@
 /**
  * The core: the WebAssembly module that is made from `assembly/`, and the memory that it shares with its callers. It keeps
- * nothing of its own between two calls. Addresses are offsets in that memory, which never moves.
+ * nothing of its own between two calls, and calls nobody: where it needs an answer, it comes back and is called again. That
+ * spares a start 2 ms, which Node.js 20 takes to compile what leads from WebAssembly to JavaScript. Addresses are offsets in
+ * that memory, which never moves.
  */
 import { MODULE } from './core-module.js';
-
-/** Whom a call is made for, and who is asked in the middle of it. Each call needs only some of these: see `assembly/imports`. */
-export interface CoreOwner {
-  internInterface?(row: number): void;
-  sendMessage?(records: number): void;
-  addTemplate?(kind: number): number;
-  placeRecord?(kind: number, row: number): number;
-  sendRun?(kind: number): void;
-  useInterface?(row: number): void;
-  writeTime?(time: number, at: number): number;
-  writeDay?(time: number, at: number): number;
-  writeInterface?(row: number, at: number): number;
-}
 
 /** What `assembly/index` exports. */
 interface Core {
@@ -25,20 +14,13 @@ interface Core {
   copy(to: number, from: number, octets: number): void;
   readStates(layout: number, clock: number, at: number, stride: number, count: number, row: number): number;
   recentNamesLength(): number;
-  nameInterfaces(recent: number, row: number, count: number): void;
+  nameInterfaces(recent: number, row: number, count: number): number;
   isOwn(ownEnds: number, row: number): number;
   reasonToSkip(filter: number, row: number, provenance: number): number;
   halfDetectorLength(): number;
   noteHalves(detector: number, row: number, count: number): void;
-  describeDeleted(recentNames: number, row: number, count: number): void;
-  endDeleted(
-    recentNames: number,
-    filter: number,
-    counts: number,
-    halves: number,
-    row: number,
-    count: number,
-  ): number;
+  describeDeleted(row: number, count: number): void;
+  endDeleted(filter: number, counts: number, halves: number, row: number, count: number): number;
   endStates(filter: number, counts: number, halves: number, row: number, count: number): number;
   tellLiving(filter: number, counts: number, row: number): number;
   countFlows(counts: number, row: number, count: number): void;
@@ -55,36 +37,16 @@ interface Core {
   writeCsvRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
   writeTable(format: number, lines: number, row: number, count: number): number;
   writeTableRecord(format: number, lines: number, row: number, isReply: 0 | 1): void;
-  addEvent(encoder: number, kind: number, row: number, source: number): void;
+  writeEvent(encoder: number, row: number, source: number, to: number): void;
+  findInterfaceText(format: number, row: number): number;
 }
 
 declare const WebAssembly: {
   readonly Module: new (octets: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+  readonly Instance: new (module: object) => { readonly exports: object };
 };
 
-let owner: CoreOwner = {};
-
-/** Names the one that the next call of the core is made for. */
-export function onBehalfOf(who: CoreOwner): Core {
-  owner = who;
-  return core;
-}
-
-/** What the core asks in the middle of a call. Whoever answers calls the core for nobody else. */
-const imports = {
-  internInterface: (row: number): void => owner.internInterface!(row),
-  sendMessage: (records: number): void => owner.sendMessage!(records),
-  addTemplate: (kind: number): number => owner.addTemplate!(kind),
-  placeRecord: (kind: number, row: number): number => owner.placeRecord!(kind, row),
-  sendRun: (kind: number): void => owner.sendRun!(kind),
-  useInterface: (row: number): void => owner.useInterface!(row),
-  writeTime: (time: number, at: number): number => owner.writeTime!(time, at),
-  writeDay: (time: number, at: number): number => owner.writeDay!(time, at),
-  writeInterface: (row: number, at: number): number => owner.writeInterface!(row, at),
-};
-
-export const core = new WebAssembly.Instance(new WebAssembly.Module(MODULE), { imports }).exports as Core;
+export const core = new WebAssembly.Instance(new WebAssembly.Module(MODULE)).exports as Core;
 
 /**
  * The whole memory. It is shared memory, of which a view stays right when there is more of it; what was added is seen by new

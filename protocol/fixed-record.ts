@@ -1,6 +1,7 @@
 /** What NetFlow v1 and v5 have in common: messages of records of one fixed layout, which the core makes (`assembly/fixed-record`). */
-import { allocate, type CoreOwner, onBehalfOf, viewOf, writeWords } from './core.js';
+import { allocate, core, viewOf, writeWords } from './core.js';
 import { type FlowRows, type NatView, sourceEnds } from './flow-record.js';
+import { ROW } from './flow-row.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type MessagePlaces, placesIn } from './message-place.js';
 import { UptimeClock } from './uptime.js';
@@ -26,9 +27,10 @@ const END = 16;
 const UNSUPPORTED = 28;
 const CLAMPED = 32;
 const SEQUENCE = 40;
-const ENCODER_LENGTH = 48;
+const COMPLETE = 48;
+const ENCODER_LENGTH = 56;
 
-export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner {
+export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
   readonly #clock = new UptimeClock();
   readonly #places: MessagePlaces;
   readonly #headerLength: number;
@@ -68,12 +70,22 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner
   }
 
   add(flows: FlowRows): number {
-    return onBehalfOf(this).addFixed(this.#at, flows.row, flows.count);
+    let { row, count } = flows;
+    let records = -this.#open;
+    for (;;) {
+      const done = core.addFixed(this.#at, row, count);
+      const complete = this.#sendComplete();
+      if (complete === 0) return records + this.#open;
+      records += complete;
+      row += done * ROW;
+      count -= done;
+    }
   }
 
   flush(now: number): void {
-    const isOpen = this.#encoder.getUint32(NEXT, true) !== this.#encoder.getUint32(FIRST, true);
-    if (isOpen) onBehalfOf(this).closeFixed(this.#at, now);
+    if (this.#open === 0) return;
+    core.closeFixed(this.#at, now);
+    this.#sendComplete();
   }
 
   end(now: number): void {
@@ -84,9 +96,19 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner
     this.#encoder.setUint32(SEQUENCE, 0, true);
   }
 
-  sendMessage(records: number): void {
-    this.#places.sendPlaced(this.#headerLength + records * RECORD_LENGTH, records);
-    this.#begin();
+  /** Records of the message that is being filled. */
+  get #open(): number {
+    return (this.#encoder.getUint32(NEXT, true) - this.#encoder.getUint32(FIRST, true)) / RECORD_LENGTH;
+  }
+
+  /** The answer is how many records were in it; 0 where no message is complete. */
+  #sendComplete(): number {
+    const records = this.#encoder.getUint32(COMPLETE, true);
+    if (records > 0) {
+      this.#places.sendPlaced(this.#headerLength + records * RECORD_LENGTH, records);
+      this.#begin();
+    }
+    return records;
   }
 
   /** The next message is made in the next place. */
@@ -98,5 +120,6 @@ export class FixedRecordEncoder implements FlowEncoder, EncoderLosses, CoreOwner
     encoder.setUint32(FIRST, first, true);
     encoder.setUint32(NEXT, first, true);
     encoder.setUint32(END, first + this.#full, true);
+    encoder.setUint32(COMPLETE, 0, true);
   }
 }

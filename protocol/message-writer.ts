@@ -1,8 +1,9 @@
 /** Messages of sets, as in NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): fills each up, and announces templates in time. */
+import { allocate, viewOf } from './core.js';
 import type { Field } from './element.js';
 import { FIRST_ANNOUNCEMENTS, type MessageRoom } from './message.js';
 import { type MessagePlace, type MessagePlaces, placesIn } from './message-place.js';
-import type { Template } from './template.js';
+import type { FlowTemplate, Template } from './template.js';
 import { UptimeClock } from './uptime.js';
 
 /** Where the two formats differ. */
@@ -42,6 +43,17 @@ export interface WriterOptions {
   readonly oneSetPerMessage?: boolean;
 }
 
+/** What stands where in what the core knows of a message that is lent to it (`assembly/lent-message`): words of 32 bits, but for the last one. */
+const START = 0;
+const AT = 4;
+const LIMIT = 8;
+const SET_START = 12;
+const TEMPLATE = 16;
+const RECORDS = 20;
+const OPENS_SETS = 24;
+const HOLDS_UNTIL = 32;
+const LENT_LENGTH = 40;
+
 const SET_HEADER = 4;
 const NO_SET = -1;
 const ENTERPRISE_BIT = 0x8000;
@@ -68,6 +80,12 @@ export class MessageWriter {
   readonly #limit: number;
   /** Templates in use, in the order of their first record. */
   readonly #templates: Template[];
+  /** Address of what the core knows of the message, where it is lent. */
+  readonly lentAt = allocate(LENT_LENGTH, this);
+  readonly #lent = viewOf(this.lentAt, LENT_LENGTH);
+  #isLent = false;
+  /** Templates of which the core may have opened a set, by their addresses. */
+  readonly #borrowers = new Map<number, FlowTemplate>();
   /** All of them have been announced often enough. */
   #areKnown = false;
   #sequence: number;
@@ -94,6 +112,7 @@ export class MessageWriter {
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;
+    this.#lent.setUint32(OPENS_SETS, Number(!this.#oneSetPerMessage), true);
   }
 
   /** Address of the message that is being filled, in the core's memory. */
@@ -112,9 +131,8 @@ export class MessageWriter {
 
   /** Makes room for so many records of `length` octets together; the answer is its offset in `view`. `now` is the data's clock. */
   place(template: Template, length: number, now: number, records = 1): number {
-    if (template !== this.#setTemplate || !this.#fits(length) || !this.clock.holds(now)) {
-      this.#openSet(template, length, now);
-    }
+    this.#takeBack();
+    this.#makeRoom(template, length, now);
     const at = this.#at;
     this.#at += length;
     this.#dataRecords += records;
@@ -122,7 +140,27 @@ export class MessageWriter {
     return at;
   }
 
+  /**
+   * Lends the message to the core, with room for a record of the template. The core puts records into it, of this template and of
+   * others, until the message is full or the next call of this writer.
+   */
+  lend(template: FlowTemplate, now: number): void {
+    this.#takeBack();
+    this.#makeRoom(template, template.recordLength, now);
+    this.#borrowers.set(template.at, template);
+    const lent = this.#lent;
+    lent.setUint32(START, this.start, true);
+    lent.setUint32(AT, this.#at, true);
+    lent.setUint32(LIMIT, this.#limit, true);
+    lent.setUint32(SET_START, this.#setStart, true);
+    lent.setUint32(TEMPLATE, template.at, true);
+    lent.setUint32(RECORDS, 0, true);
+    lent.setFloat64(HOLDS_UNTIL, this.clock.holdsUntil, true);
+    this.#isLent = true;
+  }
+
   flush(now: number): void {
+    this.#takeBack();
     if (this.#isOpen) this.#close(now);
   }
 
@@ -135,8 +173,28 @@ export class MessageWriter {
   restart(): void {
     this.#sequence = 0;
     this.#refreshed = Number.NEGATIVE_INFINITY;
-    for (const template of this.#templates) template.announcements = 0;
+    for (const template of this.#templates) template.forgetAnnouncements();
     this.#areKnown = false;
+  }
+
+  /** What the core did to the message becomes known here. */
+  #takeBack(): void {
+    if (!this.#isLent) return;
+    this.#isLent = false;
+    const lent = this.#lent;
+    const records = lent.getUint32(RECORDS, true);
+    this.#at = lent.getUint32(AT, true);
+    this.#setStart = lent.getUint32(SET_START, true);
+    this.#setTemplate = this.#borrowers.get(lent.getUint32(TEMPLATE, true));
+    this.#dataRecords += records;
+    this.#flowRecords += records;
+    lent.setUint32(START, 0, true);
+  }
+
+  #makeRoom(template: Template, length: number, now: number): void {
+    if (template !== this.#setTemplate || !this.#fits(length) || !this.clock.holds(now)) {
+      this.#openSet(template, length, now);
+    }
   }
 
   /** Opens a set of `template`: in the message that is open, or in a new one. */
@@ -201,7 +259,7 @@ export class MessageWriter {
       }
       if (this.#setStart === NO_SET) this.#startSet(setId);
       this.#writeTemplate(template);
-      template.announcements++;
+      template.countAnnouncement();
     }
     this.#closeSet();
     if (this.#oneSetPerMessage) this.#close(now);

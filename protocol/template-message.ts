@@ -1,11 +1,12 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
-import { allocate, type CoreOwner, memory, onBehalfOf, viewOf, writeWords } from './core.js';
+import { allocate, core, memory, viewOf, writeWords } from './core.js';
 import { ExportOptions, type OptionsChoice, type OptionsDialect } from './export-options.js';
 import { type ExportCounts, ExportStatistics } from './export-statistics.js';
 import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from './flow-record.js';
-import { IF_INDEX, INTERFACE_NAME, OBSERVED } from './flow-row.js';
+import { IF_INDEX, INTERFACE_NAME, OBSERVED, ROW } from './flow-row.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
+import { ADD_TEMPLATE, MAKE_ROOM, NOTHING, SEND_RUN } from './owner-task.js';
 import { ORIGINAL_SOURCE } from './pf-terms.js';
 import { nameAt } from './pfsync-state.js';
 import type { Profile } from './profile.js';
@@ -32,11 +33,16 @@ export interface Extras {
 }
 
 /** What stands where in the encoder that the core knows (`assembly/template-record`). */
+const TEMPLATES = 40;
 const LATEST = 56;
-const ENCODER_LENGTH = 64;
+const RECORDS = 64;
+const TASK = 72;
+const KIND = 76;
+const MESSAGE = 80;
+const ENCODER_LENGTH = 84;
 const PARTS_LENGTH = 32;
 
-export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreOwner {
+export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   readonly clampedCounters = 0;
   readonly unsupported = 0;
   readonly #writer: MessageWriter;
@@ -87,6 +93,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
       allocate(PARTS_LENGTH, this),
       hasUptimes ? writer.clock.at : 0,
     ]);
+    this.#encoder.setUint32(MESSAGE, writer.lentAt, true);
   }
 
   get losses(): EncoderLosses {
@@ -98,15 +105,23 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
   }
 
   add(flows: FlowRows): number {
-    return onBehalfOf(this).addTemplated(this.#at, flows.row, flows.count);
+    const before = this.#records;
+    let { row, count } = flows;
+    for (;;) {
+      const done = core.addTemplated(this.#at, row, count);
+      const task = this.#encoder.getInt32(TASK, true);
+      if (task === NOTHING) return (this.#records - before) >>> 0;
+      row += done * ROW;
+      count -= done;
+      this.#do(task, row);
+    }
   }
 
   addNatEvent(flow: FlowRecord): void {
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
     if (template === undefined) return;
-    const kind = template.id - this.#profile.firstId;
-    this.#templates[kind] = template;
-    onBehalfOf(this).addEvent(this.#at, kind, flow.row, ORIGINAL_SOURCE);
+    const offset = this.#writer.place(template, template.recordLength, observedAt(flow.row));
+    core.writeEvent(this.#at, flow.row, ORIGINAL_SOURCE, this.#writer.start + offset);
   }
 
   flush(now: number): void {
@@ -131,28 +146,32 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     this.#statistics?.restart();
   }
 
-  addTemplate(kind: number): number {
+  /** What the core left to do, before it goes on with the row. */
+  #do(task: number, row: number): void {
+    const kind = this.#encoder.getInt32(KIND, true);
+    if (task === ADD_TEMPLATE) this.#addTemplate(kind);
+    else if (task === MAKE_ROOM) this.#writer.lend(this.#templates[kind]!, observedAt(row));
+    else if (task === SEND_RUN) this.#runs!.send(this.#templates[kind]!, this.#latest);
+    else this.#useInterface(row);
+  }
+
+  #addTemplate(kind: number): void {
     const template = this.#profile.template(kind);
     this.#templates[kind] = template;
     this.#runs?.begin(template);
-    return template.at;
+    const templates = this.#encoder.getUint32(TEMPLATES, true);
+    memory.setUint32(templates + 4 * kind, template.at, true);
   }
 
-  placeRecord(kind: number, row: number): number {
-    const template = this.#templates[kind]!;
-    const writer = this.#writer;
-    const offset = writer.place(template, template.recordLength, memory.getFloat64(row + OBSERVED, true));
-    return writer.start + offset;
-  }
-
-  sendRun(kind: number): void {
-    this.#runs!.send(this.#templates[kind]!, this.#latest);
-  }
-
-  useInterface(row: number): void {
+  #useInterface(row: number): void {
     const name = nameAt(memory, row + INTERFACE_NAME);
     const index = memory.getUint32(row + IF_INDEX, true);
-    this.#options?.use({ name, index }, memory.getFloat64(row + OBSERVED, true));
+    this.#options?.use({ name, index }, observedAt(row));
+  }
+
+  /** Records that the core wrote so far, up to 2 ** 32. */
+  get #records(): number {
+    return this.#encoder.getUint32(RECORDS, true);
   }
 
   /** The latest moment that a record in a run is from, in milliseconds of the data's clock. */
@@ -176,4 +195,9 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses, CoreO
     this.#areStatisticsDue = false;
     this.#statistics?.tell(now);
   }
+}
+
+/** When the row's state was last seen: milliseconds of the data's clock. */
+function observedAt(row: number): number {
+  return memory.getFloat64(row + OBSERVED, true);
 }

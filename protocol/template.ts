@@ -1,5 +1,5 @@
 /** Templates of NetFlow v9 and IPFIX: their Template Records, and where the records of a flow wait. */
-import { allocate, viewOf } from './core.js';
+import { allocate, viewOf, writeWords } from './core.js';
 import type { Field } from './element.js';
 import type { Part } from './template-part.js';
 
@@ -23,14 +23,24 @@ export class Template {
     const enterprises = all.filter(({ enterprise }) => enterprise !== undefined).length;
     this.announcementLength = (scopes.length > 0 ? 6 : 4) + 4 * (all.length + enterprises);
   }
+
+  /** It has been sent once more. */
+  countAnnouncement(): void {
+    this.announcements++;
+  }
+
+  /** A new transport session: nobody knows it any more. */
+  forgetAnnouncements(): void {
+    this.announcements = 0;
+  }
 }
 
-/** What stands where in what the core knows of a template (`assembly/template-record`): words of 32 bits. */
-const RECORD_LENGTH = 0;
-const RUN = 4;
-const RUN_LENGTH = 8;
-const RUN_CAPACITY = 12;
-const LENGTH = 16;
+/** What stands where in what the core knows of a template (`assembly/lent-message`): words of 32 bits. */
+const IS_ANNOUNCED = 8;
+const RUN = 12;
+const RUN_CAPACITY = 16;
+const RUN_LENGTH = 20;
+const LENGTH = 24;
 
 /** The template of a kind of flow records, which the core writes. */
 export class FlowTemplate extends Template {
@@ -45,7 +55,17 @@ export class FlowTemplate extends Template {
     this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
     this.at = allocate(LENGTH, this);
     this.#view = viewOf(this.at, LENGTH);
-    this.#view.setUint32(RECORD_LENGTH, this.recordLength, true);
+    writeWords(this.at, [id, this.recordLength]);
+  }
+
+  override countAnnouncement(): void {
+    super.countAnnouncement();
+    this.#view.setUint32(IS_ANNOUNCED, 1, true);
+  }
+
+  override forgetAnnouncements(): void {
+    super.forgetAnnouncements();
+    this.#view.setUint32(IS_ANNOUNCED, 0, true);
   }
 
   /** From now on records wait in the `capacity` octets at `run`, which are a multiple of a record's length. */

@@ -32,9 +32,14 @@ export class UptimeClock {
     core.openClock(this.at, now);
   }
 
+  /** The last moment that has a place in the message. */
+  get holdsUntil(): number {
+    return this.#view.getFloat64(HOLDS_UNTIL, true);
+  }
+
   /** Whether a record seen now still has a place in the message. */
   holds(now: number): boolean {
-    return now <= this.#view.getFloat64(HOLDS_UNTIL, true);
+    return now <= this.holdsUntil;
   }
 
   /** The time for the message's header: `now`, or the latest end in the message where the clock was set back. */

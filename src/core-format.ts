@@ -1,5 +1,5 @@
 /** Flows as lines of text, which the core writes: `assembly/json`, `assembly/csv`, `assembly/table`. */
-import { allocate, type CoreOwner, core, memory, onBehalfOf, writeWords } from '../protocol/core.js';
+import { allocate, core, memory, writeWords } from '../protocol/core.js';
 import { type FlowRecord, type FlowRows, type NatView, sourceEnds } from '../protocol/flow-record.js';
 import { INTERFACE_NAME, ROW } from '../protocol/flow-row.js';
 import { nameAt } from '../protocol/pfsync-state.js';
@@ -15,7 +15,12 @@ export interface CoreLines {
   interfaceText(name: string): string;
 }
 
-export class CoreFormat implements FlowFormat, CoreOwner {
+/** What stands where in what the core knows of a format, and of the text of an interface (`assembly/text-format`). */
+const NAME = 16;
+const TEXT_LENGTH = 16;
+const TEXT = 24;
+
+export class CoreFormat implements FlowFormat {
   readonly lines = new LineBuffer();
   readonly #lines: CoreLines;
   /** Address of what the core knows of it. */
@@ -33,37 +38,26 @@ export class CoreFormat implements FlowFormat, CoreOwner {
   }
 
   write(flow: FlowRecord): void {
-    onBehalfOf(this)[this.#lines.writeRecord](this.#at, this.lines.at, flow.row, flow.reply);
+    if (core.findInterfaceText(this.#at, flow.row) === 0) this.#tellInterface(flow.row);
+    core[this.#lines.writeRecord](this.#at, this.lines.at, flow.row, flow.reply);
   }
 
   writeAll(flows: FlowRows, handOn: () => void): void {
     let { row, count } = flows;
     while (count > 0) {
-      const done = onBehalfOf(this)[this.#lines.write](this.#at, this.lines.at, row, count);
+      const done = core[this.#lines.write](this.#at, this.lines.at, row, count);
       row += done * ROW;
       count -= done;
       if (this.lines.isFull) handOn();
+      else if (count > 0) this.#tellInterface(row);
     }
   }
 
-  /** Milliseconds as an integer, rounded down. */
-  writeTime(time: number, at: number): number {
-    const whole = Math.floor(memory.getFloat64(time, true));
-    return writeText(at, Number.isFinite(whole) ? `${BigInt(whole)}` : `${whole}`);
+  /** Fills in what is written for the row's interface, where the core has just looked for it. */
+  #tellInterface(row: number): void {
+    const text = this.#lines.interfaceText(nameAt(memory, row + INTERFACE_NAME));
+    const at = memory.getUint32(this.#at + NAME, true);
+    memory.setUint32(at + TEXT_LENGTH, text.length, true);
+    for (let i = 0; i < text.length; i++) memory.setInt8(at + TEXT + i, text.charCodeAt(i));
   }
-
-  writeDay(time: number, at: number): number {
-    const [day] = new Date(Math.floor(memory.getFloat64(time, true))).toISOString().split('T');
-    return writeText(at, `${day} `);
-  }
-
-  writeInterface(row: number, at: number): number {
-    return writeText(at, this.#lines.interfaceText(nameAt(memory, row + INTERFACE_NAME)));
-  }
-}
-
-/** Writes ASCII; the answer is its length. */
-function writeText(at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) memory.setInt8(at + i, text.charCodeAt(i));
-  return text.length;
 }

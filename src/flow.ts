@@ -1,8 +1,7 @@
 /** From states that ended to flows, which the core makes of their rows (`assembly/flow`). */
-import { core, onBehalfOf } from '../protocol/core.js';
+import { core } from '../protocol/core.js';
 import { FlowRecord, type FlowRows } from '../protocol/flow-record.js';
 import type { StateFilter } from './filter.js';
-import type { InterfaceTable } from './interface.js';
 import type { Stats } from './stats.js';
 
 export class FlowMapper {
@@ -25,14 +24,11 @@ export class FlowMapper {
       this.#emit(states);
   }
 
-  /** The same of full deletes, whose rows are as they were read. */
-  deleted(states: FlowRows, interfaces: InterfaceTable): void {
+  /** The same of full deletes, whose rows are as they were read but for their interfaces. */
+  deleted(states: FlowRows): void {
     const { flowCounts, halves } = this.#stats;
-    const { row, count } = states;
-    const core = onBehalfOf(interfaces);
-    const { recentNames } = interfaces;
-    const flows = core.endDeleted(recentNames, this.#filter.at, flowCounts, halves.at, row, count);
-    if (flows > 0) this.#emit(states);
+    if (core.endDeleted(this.#filter.at, flowCounts, halves.at, states.row, states.count) > 0)
+      this.#emit(states);
   }
 
   /** The state of `flow` lives on, and what it gathered is told now. */

@@ -1,7 +1,7 @@
 /** Interfaces: pfsync carries names, export formats want numbers. */
-import { allocate, type CoreOwner, core, memory, memoryOctets, onBehalfOf } from '../protocol/core.js';
+import { allocate, core, memory, memoryOctets } from '../protocol/core.js';
 import type { FlowRows } from '../protocol/flow-record.js';
-import { IF_INDEX, INTERFACE_NAME } from '../protocol/flow-row.js';
+import { ROW } from '../protocol/flow-row.js';
 import { nameAt } from '../protocol/pfsync-state.js';
 
 /** A hostile sender may invent names: this many are kept, later ones become no interface and are counted. */
@@ -10,8 +10,12 @@ const NAME_LENGTH = 16;
 /** A floating state has this in place of a name: it belongs to no interface. */
 const ANY = 'all';
 
+/** What stands where in a name that the core keeps (`assembly/interface`): behind the name, what rows are given for it. */
+const SHOWN_NAME = 16;
+const INDEX = 32;
+
 /** Gives the rows of states the numbers of their interfaces. The core keeps the names met lately, and asks for the others. */
-export class InterfaceTable implements CoreOwner {
+export class InterfaceTable {
   /** Names beyond MOST_NAMES. */
   overflows = 0;
   readonly #map: ReadonlyMap<string, number>;
@@ -23,8 +27,8 @@ export class InterfaceTable implements CoreOwner {
   /** Names by index. */
   readonly #names = new Map<number, string>();
   readonly #onCollision: (one: string, other: string, index: number) => void;
-  /** Address of the names that the core keeps. */
-  readonly recentNames: number;
+  /** Address of the names that the core keeps. The address of the newest one stands there. */
+  readonly #recentNames: number;
 
   constructor(
     map: ReadonlyMap<string, number>,
@@ -32,20 +36,29 @@ export class InterfaceTable implements CoreOwner {
   ) {
     this.#map = map;
     this.#onCollision = onCollision;
-    this.recentNames = allocate(core.recentNamesLength(), this);
+    this.#recentNames = allocate(core.recentNamesLength(), this);
   }
 
   /** Fills in the interfaces of states that have just been read. */
   identify(states: FlowRows): void {
-    onBehalfOf(this).nameInterfaces(this.recentNames, states.row, states.count);
+    let { row, count } = states;
+    for (;;) {
+      const named = core.nameInterfaces(this.#recentNames, row, count);
+      if (named === count) return;
+      this.#fillIn(memory.getUint32(this.#recentNames, true));
+      row += named * ROW;
+      count -= named;
+    }
   }
 
-  internInterface(row: number): void {
-    const at = row + INTERFACE_NAME;
+  /** What rows are given for a name that the core keeps from now on. */
+  #fillIn(at: number): void {
     const name = nameAt(memory, at);
     const index = this.#indexes.get(name) ?? this.#intern(name);
-    memory.setUint32(row + IF_INDEX, index ?? 0, true);
-    if (index === undefined || name === ANY) memoryOctets.fill(0, at, at + NAME_LENGTH);
+    memory.setUint32(at + INDEX, index ?? 0, true);
+    if (index === undefined || name === ANY)
+      memoryOctets.fill(0, at + SHOWN_NAME, at + SHOWN_NAME + NAME_LENGTH);
+    else memoryOctets.copyWithin(at + SHOWN_NAME, at, at + NAME_LENGTH);
   }
 
   /** Undefined for a name too many. */

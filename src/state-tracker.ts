@@ -2,7 +2,7 @@
  * What pfsync's messages mean for the states: who opens, moves and ends them, and what is known of each at its end.
  * This is the stage between the records of `protocol/pfsync` and the flows.
  */
-import { onBehalfOf } from '../protocol/core.js';
+import { core } from '../protocol/core.js';
 import { FlowRecord, type FlowRows } from '../protocol/flow-record.js';
 import { INTERFACE_NAME } from '../protocol/flow-row.js';
 import {
@@ -96,8 +96,9 @@ export class StateTracker implements PfsyncHandler {
 
   delete(states: FlowRows): void {
     this.#stats.records.delete += states.count;
+    this.#interfaces.identify(states);
     if (this.table.size === 0 && this.#observer === undefined) {
-      this.#mapper.deleted(states, this.#interfaces);
+      this.#mapper.deleted(states);
     } else {
       this.#deleteKnown(states);
     }
@@ -263,8 +264,7 @@ export class StateTracker implements PfsyncHandler {
 
   /** Full deletes of which the table may know more. */
   #deleteKnown(states: FlowRows): void {
-    const interfaces = this.#interfaces;
-    onBehalfOf(interfaces).describeDeleted(interfaces.recentNames, states.row, states.count);
+    core.describeDeleted(states.row, states.count);
     this.#expect(states);
     if (this.#observer !== undefined) {
       this.#deleteObserved(states, this.#observer);
