@@ -75,6 +75,23 @@ describe('the text of the core', () => {
     );
   });
 
+  it('has dates as the calendar has them, in all years that have one', () => {
+    const time = fc.oneof(
+      fc.integer({ min: -8.64e15, max: 8.64e15 }),
+      fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 }),
+      fc.constantFrom(...[100, 200, 399, 400, 1900, 1999, 2000, 2024].map((year) => Date.UTC(year, 1, 28))),
+    );
+    const table = tableFormat();
+    fc.assert(
+      fc.property(time, fc.integer({ min: 0, max: 3 }), (first, days) => {
+        const start = Math.min(first + 86_400_000 * days, 8.64e15);
+        const date = new Date(start).toISOString().replace('T', ' ').replace('Z', ' ');
+        expect(lineOf(table, flowOf({ start, end: start })).startsWith(date)).to.equal(true);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   it('has ids, rules, ports and addresses of IPv4 as they are', () => {
     const octet = fc.integer({ min: 0, max: 255 });
     const ipv4 = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join('.'));

@@ -48,6 +48,17 @@ function exported(
 const FORMATS: readonly Format[] = ['v1', 'v5', 'v9', 'ipfix', 'pflow'];
 const TEMPLATED: readonly Format[] = ['v9', 'ipfix', 'pflow'];
 
+const SIX: Sample = {
+  state: {
+    af: 6,
+    afAfter: 6,
+    originalSource: { address: '2001:db8::1', port: 1 },
+    originalDestination: { address: '2001:db8::2', port: 2 },
+    translatedSource: { address: '2001:db8::1', port: 1 },
+    translatedDestination: { address: '2001:db8::2', port: 2 },
+  },
+};
+
 const address4 = fc.ipV4();
 const address6 = fc
   .tuple(fc.integer({ min: 1, max: 0xffff }), fc.integer({ min: 1, max: 0xffff }))
@@ -136,17 +147,7 @@ describe('export formats', () => {
 
     it(`${format}: an IPv6 state is refused`, () => {
       const room = new Room();
-      const flow = flowOf({
-        state: {
-          af: 6,
-          afAfter: 6,
-          originalSource: { address: '2001:db8::1', port: 1 },
-          originalDestination: { address: '2001:db8::2', port: 2 },
-          translatedSource: { address: '2001:db8::1', port: 1 },
-          translatedDestination: { address: '2001:db8::2', port: 2 },
-        },
-      });
-      expect(encoderOf(format, room).add(flow)).to.equal(0);
+      expect(encoderOf(format, room).add(flowOf(SIX))).to.equal(0);
     });
   }
 
@@ -226,16 +227,20 @@ describe('export formats', () => {
     it(`${format}: after a restart templates and sequence start again`, () => {
       const room = new Room();
       const encoder = encoderOf(format, room);
-      for (let i = 0; i < 200; i++) encoder.add(flowOf({}));
+      // Records of two kinds: each kind's template is told again before its first one.
+      const addBoth = () => {
+        for (const sample of [{}, SIX]) encoder.add(flowOf(sample));
+      };
+      for (let i = 0; i < 200; i++) addBoth();
       encoder.flush(NOW);
       const before = room.messages.length;
       encoder.restart();
-      encoder.add(flowOf({}));
+      addBoth();
       encoder.flush(NOW);
       const second = collect(room.messages.slice(before));
       expect(second.errors).to.deep.equal([]);
       expect(second.messages[0]?.sequence).to.equal(0);
-      expect(second.flows.length).to.equal(1);
+      expect(second.flows.length).to.equal(2);
     });
   }
 
@@ -278,6 +283,19 @@ describe('export formats', () => {
     );
     expect(data!.length).to.equal(16 + 4 + 54 + 2);
     expect(Buffer.from(data!).readUInt16BE(16)).to.equal(256);
+  });
+
+  it('pflow: a message holds one set, also where IPv4 and IPv6 take turns', () => {
+    const room = new Room();
+    const encoder = encoderOf('pflow', room);
+    for (const sample of [{}, SIX, {}, SIX, SIX]) encoder.add(flowOf(sample));
+    encoder.flush(NOW);
+    const sets = room.messages.map((message) => {
+      const octets = Buffer.from(message);
+      expect(octets.readUInt16BE(18)).to.equal(octets.length - 16);
+      return octets.readUInt16BE(16);
+    });
+    expect(sets.filter((id) => id !== 2)).to.deep.equal([256, 257, 256, 257]);
   });
 });
 
