@@ -170,8 +170,8 @@ function icmpType(row: usize, source: usize): i32 {
 }
 
 /**
- * Writes a record where others of its kind wait, or into a message, or leaves it to the owner to make room. `flags` is what the elements behind the
- * description tell: tcpControlBits or an ICMP type, and in the octet above it the reverse tcpControlBits.
+ * Writes a record where others of its kind wait or into a message, or leaves it to the owner to make room for it. `flags` is what
+ * the elements behind the description tell: tcpControlBits or an ICMP type, and in the octet above it the reverse tcpControlBits.
  */
 function write(encoder: TemplateEncoder, kind: i32, row: usize, end: usize, flags: u32): void {
   encoder.kind = kind;

@@ -43,7 +43,7 @@ export interface WriterOptions {
   readonly oneSetPerMessage?: boolean;
 }
 
-/** What stands where in what the core knows of a message that is lent to it (`assembly/lent-message`): words of 32 bits, but for the last one. */
+/** What stands where in what the core knows of a message that is lent to it (`assembly/lent-message`): words, and a double at the end. */
 const START = 0;
 const AT = 4;
 const LIMIT = 8;
