@@ -59,11 +59,14 @@ export class StateLayout {
   ends: i32;
 }
 
-/** A time in milliseconds since the epoch, in two parts, as `protocol/clock` lays it down. */
+/** Records of one message, one behind the other, in the order in which `protocol/state-pieces` notes them. */
 @unmanaged
-export class Clock {
+export class StatePiece {
+  /** The time of the message since the epoch, in two parts, as `protocol/clock` has them: it is their sum. */
   seconds: f64;
   milliseconds: f64;
+  at: usize;
+  count: u32;
 }
 
 /** Octets of the eight offsets of one case, and where those of the ports begin. */
@@ -71,24 +74,20 @@ const CASE: usize = 32;
 const PORT_OFFSETS: usize = 16;
 
 /**
- * Reads `count` records from `at` on, `stride` octets apart, into as many rows. `clock` tells the time of their message. The
- * answer is how many of them could not be read.
+ * Reads the records of `count` pieces, `stride` octets apart in each, into as many rows. The answer is how many of them could not
+ * be read.
  */
-export function readStates(
-  layout: StateLayout,
-  clock: Clock,
-  at: usize,
-  stride: i32,
-  count: i32,
-  row: usize,
-): i32 {
-  const time = clock.seconds * 1000 + clock.milliseconds;
+export function readStates(layout: StateLayout, stride: usize, pieces: usize, count: i32, row: usize): i32 {
   let unreadable = 0;
-  for (let i = 0; i < count; i++) {
-    store<f64>(row, time, OBSERVED);
-    if (!readState(layout, at, row)) unreadable++;
-    at += stride;
-    row += ROW;
+  const end = pieces + <usize>count * offsetof<StatePiece>();
+  for (let address = pieces; address < end; address += offsetof<StatePiece>()) {
+    const piece = changetype<StatePiece>(address);
+    const time = piece.seconds * 1000 + piece.milliseconds;
+    const behind = piece.at + <usize>piece.count * stride;
+    for (let at = piece.at; at < behind; at += stride, row += ROW) {
+      store<f64>(row, time, OBSERVED);
+      if (!readState(layout, at, row)) unreadable++;
+    }
   }
   return unreadable;
 }

@@ -82,6 +82,7 @@ function insert() {
   }
   reader.clock.time += 1;
   reader.read(inserts, 0, inserts.byteLength, inserts.byteLength);
+  reader.readNoted();
 }
 
 let oldest = 0;

@@ -3,10 +3,12 @@
  * As in the program, the table is told of the records of a message together before they are taken one after the other.
  * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`; `npm run bench` bundles it, as the program is.
  */
+import { Clock } from '../build/protocol/clock.js';
 import { core, viewOf } from '../build/protocol/core.js';
 import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
 import { CompressedUpdateView, StateKeyView } from '../build/protocol/pfsync-record.js';
 import { StateRow } from '../build/protocol/pfsync-state.js';
+import { StatePieces } from '../build/protocol/state-pieces.js';
 import { StateTable } from '../build/src/state-table.js';
 import { prepareForMuch } from '../build/src/v8-flags.js';
 
@@ -40,6 +42,8 @@ for (let n = 0; n < UPDATES; n++) {
 for (let n = 0; n < DELETES; n++) octetsOfKeys.setInt32(12 * n + 8, CREATOR);
 
 const table = new StateTable();
+const pieces = new StatePieces();
+const clock = new Clock();
 
 /** All ids in an order that differs with `step`: neighbours in time are none in memory. */
 function forAll(step, use) {
@@ -51,7 +55,8 @@ function insertAll() {
     record.setInt32(4, id);
     record.setInt32(24, id);
     record.setInt32(64, id);
-    state.read(record, 0, STATE_V6);
+    pieces.note(record, 0, STATE_V6.size, 1, STATE_V6, clock);
+    pieces.read(state.row);
     table.insert(state, NOW + id, false);
   });
 }

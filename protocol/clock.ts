@@ -1,4 +1,4 @@
-/** A time that the core reads: in a call a number beyond 32 bits would be an allocation. */
+/** A time in the core's memory: as a property it would be an allocation each time that it is set. */
 import { allocate, memory } from './core.js';
 
 /** Octets: seconds and milliseconds, each a double. The time is their sum. */
@@ -16,6 +16,12 @@ export class Clock {
 
   set time(time: number) {
     this.set(0, time);
+  }
+
+  /** Writes both parts where the core will read them. */
+  copyTo(at: number): void {
+    memory.setFloat64(at, memory.getFloat64(this.at, true), true);
+    memory.setFloat64(at + MILLISECONDS, memory.getFloat64(this.at + MILLISECONDS, true), true);
   }
 
   /** Sets the time in two parts, as captures tell it. In one, V8 makes two objects of 16 octets for each packet. */

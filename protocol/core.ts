@@ -12,7 +12,7 @@ interface Core {
   allocate(octets: number): number;
   release(at: number): void;
   copy(to: number, from: number, octets: number): void;
-  readStates(layout: number, clock: number, at: number, stride: number, count: number, row: number): number;
+  readStates(layout: number, stride: number, pieces: number, count: number, row: number): number;
   recentNamesLength(): number;
   nameInterfaces(recent: number, row: number, count: number): number;
   isOwn(ownEnds: number, row: number): number;

@@ -18,6 +18,8 @@ export class Packet {
   readonly clock = new Clock();
   /** Counts from 1 in a capture. */
   number = 0;
+  /** Its octets stay where they are until somebody tells that they leave. Else they are valid as long as the packet is. */
+  octetsStay = false;
 }
 
 /** The octets of a capture that are at hand, in the core's memory: those from `at` to `end` are still to be read. */

@@ -1,6 +1,5 @@
-/** States of any pfsync version: read by the core into rows of one shape, and looked at there. */
-import { Clock } from './clock.js';
-import { allocate, core, isInCore, memoryOctets, takeMemory, viewOf, wordsAt } from './core.js';
+/** States of any pfsync version: in rows of one shape, which the core reads (`state-pieces`), and looked at there. */
+import { allocate, viewOf, wordsAt } from './core.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -28,8 +27,6 @@ import {
   TRANSLATED_FAMILY,
   TRANSLATED_PROTOCOL,
 } from './flow-row.js';
-import type { StateLayout } from './pfsync-layout.js';
-import { MOST_RECORDS } from './pfsync-record.js';
 import { OCTETS_HIGH, PACKETS_HIGH, DIRECTION as VOLUME_DIRECTION, type Volume } from './volume.js';
 
 /**
@@ -62,11 +59,6 @@ export class StateRow {
     this.row = row ?? allocate(ROW, this);
     this.view = viewOf(this.row, ROW);
     this.words = wordsAt(this.row, ROW / 4);
-  }
-
-  /** Reads a record. False when it says nothing: its address family or its direction is none that pf writes. */
-  read(view: DataView, at: number, layout: StateLayout): boolean {
-    return readStates(view, at, layout.size, 1, layout, this.row) === 0;
   }
 
   get isReadable(): boolean {
@@ -221,35 +213,4 @@ export function readCounter(view: DataView, at: number, volume: Volume, high: nu
 export function writeCounter(view: DataView, at: number, volume: Volume, high: number): void {
   view.setInt32(at, volume[high]!);
   view.setInt32(at + 4, volume[high + 1]!);
-}
-
-/** Octets of MOST_RECORDS records of the longest stride that version 6 can tell. */
-const MOST_OCTETS = MOST_RECORDS * 255 * 4;
-/** Where records are copied to that lie outside the core's memory; undefined as long as none did. */
-let outside: number | undefined;
-
-/** For those who have no time. */
-const NO_TIME = new Clock();
-
-/**
- * Reads up to MOST_RECORDS records, `stride` octets apart, into the rows from the address `row` on. The caller has checked that
- * they are there, and that `stride` is not less than the layout's size. `clock` tells the time of their message. The answer is how
- * many of them could not be read.
- */
-export function readStates(
-  view: DataView,
-  at: number,
-  stride: number,
-  count: number,
-  layout: StateLayout,
-  row: number,
-  clock = NO_TIME,
-): number {
-  let from = view.byteOffset + at;
-  if (!isInCore(view)) {
-    outside ??= takeMemory(MOST_OCTETS);
-    memoryOctets.set(new Uint8Array(view.buffer, from, (count - 1) * stride + layout.size), outside);
-    from = outside;
-  }
-  return core.readStates(layout.address, clock.at, from, stride, count, row);
 }

@@ -18,7 +18,7 @@ import {
 } from './pfsync-action.js';
 import type { StateLayout } from './pfsync-layout.js';
 import { BulkView, ClearView, CompressedUpdateView, MOST_RECORDS, StateKeyView } from './pfsync-record.js';
-import { readStates } from './pfsync-state.js';
+import { StatePieces } from './state-pieces.js';
 
 /**
  * What messages tell, up to MOST_RECORDS at once of what comes in numbers. Views and rows are valid during the call only; each
@@ -62,6 +62,7 @@ const SHORTEST_HEADER = 4;
 /**
  * Reads messages one after the other; its views are reused. States of one kind are handed on together, also those of messages
  * that follow each other, as soon as there are MOST_RECORDS of them or something else is told. Who cannot wait calls `handOn`.
+ * What lies in the core's memory is read then: who puts other octets in its place calls `readNoted` before.
  */
 export class PfsyncReader {
   /** Tells the capture time of the messages that are read next. */
@@ -69,6 +70,7 @@ export class PfsyncReader {
   readonly #handler: PfsyncHandler;
   /** States that wait, all of one kind, and how many of them cannot be read. */
   readonly #states = new FlowBatch(MOST_RECORDS);
+  readonly #pieces = new StatePieces();
   #kind: StateAction = 'delete';
   #unreadable = 0;
   readonly #updates = new CompressedUpdateView();
@@ -174,20 +176,29 @@ export class PfsyncReader {
     const states = this.#states;
     if (kind !== this.#kind) this.handOn();
     this.#kind = kind;
+    if (!this.#pieces.takes(layout, stride)) this.readNoted();
     for (let done = 0; done < count; ) {
       const some = Math.min(count - done, MOST_RECORDS - states.count);
-      const row = states.row + states.count * ROW;
-      this.#unreadable += readStates(view, at + done * stride, stride, some, layout, row, this.clock);
+      const canWait = this.#pieces.note(view, at + done * stride, stride, some, layout, this.clock);
       states.count += some;
       done += some;
+      if (!canWait) this.readNoted();
       if (states.count === MOST_RECORDS) this.handOn();
     }
+  }
+
+  /** Reads the states that are only noted yet, of the octets as they are now. */
+  readNoted(): void {
+    const { row, count } = this.#states;
+    const pieces = this.#pieces;
+    this.#unreadable += pieces.read(row + (count - pieces.records) * ROW);
   }
 
   /** Hands on the states that wait for others of their kind. */
   handOn(): void {
     const states = this.#states;
     if (states.count === 0) return;
+    this.readNoted();
     const handler = this.#handler;
     try {
       if (this.#unreadable > 0) handler.unreadableStates(this.#kind, this.#unreadable);

@@ -23,6 +23,8 @@ import type { StopSignal } from './stop.js';
 export interface PacketConsumer {
   /** The packet is valid during the call only. */
   packet(packet: Packet): void;
+  /** Other octets are about to take the place of those of all packets so far. Who has this is given packets whose octets stay until then. */
+  octetsLeave?(): void;
   /** True while no more packets are wanted. */
   readonly isCongested: boolean;
   /** Resolves when it is no longer congested. */
@@ -145,6 +147,7 @@ class CaptureReading {
     } finally {
       signal?.removeEventListener('abort', stop);
       this.#source.close();
+      this.#consumer.octetsLeave?.();
       window.release();
     }
   }
@@ -185,6 +188,7 @@ class CaptureReading {
   async #readPackets(reader: CaptureReader): Promise<void> {
     const window = this.#window;
     const packet = new Packet();
+    packet.octetsStay = this.#consumer.octetsLeave !== undefined;
     const { signal } = this.#options;
     while (!signal?.aborted) {
       if (deliver(reader, window, packet, this.#consumer)) await this.#untilDrained();
@@ -206,6 +210,7 @@ class CaptureReading {
   /** Moves what is left to the front and reads on behind it. False at the end of the input. */
   #fill(): boolean | Promise<boolean> {
     const window = this.#window;
+    this.#consumer.octetsLeave?.();
     const left = Math.max(window.end - window.at, 0);
     window.octets.copyWithin(0, window.at, window.end);
     window.at = Math.max(window.at - window.end, 0);

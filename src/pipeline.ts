@@ -65,8 +65,12 @@ export class Pipeline implements PacketConsumer {
     this.#stats.packets++;
     this.#reader.clock = packet.clock;
     const verdict = locatePfsync(packet, this.#payload);
-    if (verdict === 'pfsync') this.#message(packet.view, packet.number);
+    if (verdict === 'pfsync') this.#message(packet.view, packet.number, packet.octetsStay);
     else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
+  }
+
+  octetsLeave(): void {
+    this.#reader.readNoted();
   }
 
   /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
@@ -74,7 +78,7 @@ export class Pipeline implements PacketConsumer {
     this.#stats.packets++;
     this.#setClock(time);
     const verdict = locateInIp(view, 0, length, length, this.#payload);
-    if (verdict === 'pfsync') this.#message(view, this.#stats.packets);
+    if (verdict === 'pfsync') this.#message(view, this.#stats.packets, false);
     else this.#countIgnored(verdict, this.#stats.packets, length);
   }
 
@@ -132,7 +136,7 @@ export class Pipeline implements PacketConsumer {
     this.#reader.clock = this.#clock;
   }
 
-  #message(view: DataView, number: number): void {
+  #message(view: DataView, number: number, octetsStay: boolean): void {
     const { start, end, wireEnd } = this.#payload;
     this.#onMessage?.(view, start, end);
     if (end > start) this.#stats.addMessage(view.getUint8(start));
@@ -140,6 +144,7 @@ export class Pipeline implements PacketConsumer {
     const verdict = this.#reader.read(view, start, end, wireEnd);
     if (verdict !== 'whole') this.#countDamage(verdict, number, end - start);
     if (this.#atOnce) this.#reader.handOn();
+    else if (!octetsStay) this.#reader.readNoted();
     if (this.tracker.expires) this.tracker.expire(this.time);
   }
 

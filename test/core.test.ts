@@ -6,7 +6,6 @@ import { FlowBatch } from '../protocol/flow-record.js';
 import { FAMILY, ROW } from '../protocol/flow-row.js';
 import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../protocol/flow-terms.js';
 import { STATE_V3, STATE_V6 } from '../protocol/pfsync-layout.js';
-import { readStates } from '../protocol/pfsync-state.js';
 import { newVolume } from '../protocol/volume.js';
 import { StateFilter } from '../src/filter.js';
 import { FlowMapper } from '../src/flow.js';
@@ -17,6 +16,7 @@ import { Stats } from '../src/stats.js';
 import { type FlowFormat, lineOf, TextOutput } from '../src/text-output.js';
 import { flowOf, STATE, volumeOf } from './flow-sample.js';
 import { encodeState } from './peer/pfsync-writer.js';
+import { readStates } from './read-states.js';
 
 const LARGEST = 2n ** 64n - 1n;
 

@@ -8,6 +8,7 @@ import { STATE_V6 } from '../protocol/pfsync-layout.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH, type Volume } from '../protocol/volume.js';
 import { Collector } from './peer/collector.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
+import { readState } from './read-states.js';
 
 export const NOW = 1_700_000_000_500;
 export const DAY = 86_400_000;
@@ -99,7 +100,7 @@ export function flowOf(sample: Sample): FlowRecord {
   const record = encodeState('v6', { ...STATE, ...sample.state });
   const flow = new FlowRecord();
   const { state } = flow;
-  state.read(new DataView(record.buffer, record.byteOffset, record.length), 0, STATE_V6);
+  readState(state, record, STATE_V6);
   const { octets = 1000n, packets = 10n, reply = 0, replyOctets } = sample;
   const volume = volumeOf(reply, octets, packets);
   const other = volumeOf(1 - reply, replyOctets ?? 0n, 10n);

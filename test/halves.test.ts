@@ -5,6 +5,7 @@ import { HalfDetector } from '../src/halves.js';
 import { Stats } from '../src/stats.js';
 import { summaryText } from '../src/summary.js';
 import { encodeState, type SimState } from './peer/pfsync-writer.js';
+import { readState } from './read-states.js';
 
 function state(n: number, direction: 'in' | 'out', nat = false): StateRow {
   const source = { address: `10.0.${n >> 8}.${n & 255}`, port: 1024 + n };
@@ -36,7 +37,7 @@ function state(n: number, direction: 'in' | 'out', nat = false): StateRow {
   };
   const octets = encodeState('v6', sim);
   const view = new StateRow();
-  view.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
+  readState(view, octets, STATE_V6);
   return view;
 }
 

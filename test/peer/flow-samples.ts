@@ -5,6 +5,7 @@ import { EXACT, FORWARD, NONE, REPLY, TCPSEQ } from '../../protocol/flow-terms.j
 import { STATE_V6 } from '../../protocol/pfsync-layout.js';
 import { newVolume } from '../../protocol/volume.js';
 import { setInterface, volumeOf } from '../flow-sample.js';
+import { readState } from '../read-states.js';
 import type { CollectedFlow } from './collector.js';
 import { encodeState } from './pfsync-writer.js';
 
@@ -33,7 +34,7 @@ export function sampleFlow(sample: FlowSample): FlowRecord {
   const octets = Buffer.from(stateOf(sample));
   octets.writeBigUInt64BE(BigInt(number));
   const flow = new FlowRecord();
-  flow.state.read(new DataView(octets.buffer, octets.byteOffset, octets.length), 0, STATE_V6);
+  readState(flow.state, octets, STATE_V6);
   const isCounted = counters === 'exact';
   flow.state.writeVolume(isCounted ? volumeOf(reply, BigInt(1000 + number), 10n) : newVolume());
   setInterface(flow, name, name.charCodeAt(name.length - 1));
