@@ -3,12 +3,14 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { allocate, memoryOctets } from '../protocol/core.js';
 import { forEachFlow, forEachRecord } from '../protocol/flow-record.js';
 import { ipfixEncoder } from '../protocol/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
 import { netflow1Encoder } from '../protocol/netflow1.js';
 import { netflow5Encoder } from '../protocol/netflow5.js';
 import { netflow9Encoder } from '../protocol/netflow9.js';
+import { LONGEST_RECORD } from '../protocol/packet.js';
 import { CaptureOpenError, type PacketConsumer, readCaptureStream } from '../src/capture-file.js';
 import type { FlowSink } from '../src/flow-sink.js';
 import { csvFormat } from '../src/format-csv.js';
@@ -18,10 +20,11 @@ import { Pipeline, type PipelineOptions } from '../src/pipeline.js';
 import { addsUp, summaryJson } from '../src/summary.js';
 import { lineOf } from '../src/text-output.js';
 import { Collector } from './peer/collector.js';
+import { endedState } from './peer/ended-state.js';
 import { simulate } from './peer/firewall.js';
 import { LineLog } from './peer/line-log.js';
 import { writePcap } from './peer/pcap-writer.js';
-import { WIRE_VERSIONS } from './peer/pfsync-writer.js';
+import { encodeMessage, encodeState, WIRE_VERSIONS } from './peer/pfsync-writer.js';
 
 const CAPTURES = fileURLToPath(new URL('../../captures/', import.meta.url));
 const FILES = readdirSync(CAPTURES)
@@ -121,7 +124,56 @@ function expectSense({
   }
 }
 
+/** Ended states in messages of three versions, of one to five records; some records are longer than their kind. */
+function endedStates(count: number): { capture: Buffer; ids: string[] } {
+  const ids: string[] = [];
+  const packets = Array.from({ length: count }, (_, number) => {
+    const version = (['v3', 'v3', 'v5-1301', 'v6', 'v6'] as const)[number % 5]!;
+    const excess = Buffer.alloc(version === 'v6' && number % 2 === 0 ? 8 : 0);
+    const records = Array.from({ length: 1 + (number % 5) }, (_, record) => {
+      const state = endedState(10 * number + record, [1n, 2n], [100n + BigInt(number), 200n]);
+      ids.push(state.id.toString(16).padStart(16, '0'));
+      return Buffer.concat([encodeState(version, state), excess]);
+    });
+    return {
+      timeMs: 1_700_000_000_000 + 7 * number,
+      bytes: encodeMessage(version, [{ action: 'delete', records }]),
+    };
+  });
+  return { capture: writePcap(packets, { linkType: 246 }), ids };
+}
+
+/** The flows of a capture as lines of JSON, when all memory is full of something else that it lay in. */
+async function linesAfterwards(capture: Buffer, step: number, options: Partial<PipelineOptions>) {
+  const lines: string[] = [];
+  const format = jsonFormat();
+  const sink: FlowSink = {
+    isCongested: false,
+    add: (flows) => forEachFlow(flows, (flow) => lines.push(lineOf(format, flow))),
+    flush() {},
+    async drained() {},
+    async close() {},
+  };
+  const pipeline = new Pipeline({ ...OPTIONS, activeTimeout: 0, ...options }, [sink], QUIET);
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < capture.length; at += step) pieces.push(capture.subarray(at, at + step));
+  await readCaptureStream(Readable.from(pieces), pipeline);
+  const window = allocate(LONGEST_RECORD + (3 << 20), pipeline);
+  memoryOctets.fill(0xff, window, window + LONGEST_RECORD + (3 << 20));
+  await pipeline.close('flush');
+  return lines;
+}
+
 describe('pipeline', () => {
+  it('tells states as they were, whatever comes to lie where their messages lay', async () => {
+    const { capture, ids } = endedStates(600);
+    const atOnce = await linesAfterwards(capture, capture.length, { atOnce: true });
+    expect(atOnce.map((line) => JSON.parse(line).pf.stateId)).to.deep.equal(ids);
+    for (const step of [capture.length, 50_000, 1000]) {
+      expect(await linesAfterwards(capture, step, {})).to.deep.equal(atOnce);
+    }
+  });
+
   it('adds up, and every collector decodes what it is sent, for each capture', async () => {
     for (const octets of FILES) expectSense(await convert(octets));
   });
