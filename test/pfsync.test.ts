@@ -18,6 +18,8 @@ import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '..
 import type { StateRow } from '../protocol/pfsync-state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH } from '../protocol/volume.js';
 import { readCapture } from '../src/capture-file.js';
+import { endedState } from './peer/ended-state.js';
+import { encodeMessage, encodeState } from './peer/pfsync-writer.js';
 
 const CAPTURES = fileURLToPath(new URL('../../captures/', import.meta.url));
 
@@ -214,6 +216,27 @@ describe('pfsync reader', () => {
       }
     });
   }
+
+  it('keeps records of several regions and messages apart, also of octets that are no longer there', () => {
+    const regions = [1, 2, 3].map((number) => ({
+      action: 'delete' as const,
+      records: [encodeState('v6', endedState(number, [1n, 1n], [1n, 1n]))],
+    }));
+    const message = encodeMessage('v6', regions);
+    const view = new DataView(message.buffer, message.byteOffset, message.length);
+    const recorder = new Recorder();
+    const reader = new PfsyncReader(recorder);
+    for (const id of [4, 7]) {
+      expect(reader.read(view, 0, message.length, message.length)).to.equal('whole');
+      for (const [number, region] of regions.entries()) {
+        const at = 24 + number * (4 + region.records[0]!.length);
+        message.writeBigUInt64BE(BigInt(id + number), at);
+      }
+    }
+    message.fill(0xff);
+    reader.handOn();
+    expect(recorder.told.map(({ id }) => Number(`0x${id}`))).to.deep.equal([1, 2, 3, 4, 5, 6]);
+  });
 
   const DAMAGE: readonly [string, string, Verdict, number, number][] = [
     // file, fault, verdict, records handed on, unreadable states

@@ -169,8 +169,10 @@ describe('pipeline', () => {
     const { capture, ids } = endedStates(600);
     const atOnce = await linesAfterwards(capture, capture.length, { atOnce: true });
     expect(atOnce.map((line) => JSON.parse(line).pf.stateId)).to.deep.equal(ids);
+    const damaged = Buffer.concat([capture, Buffer.alloc(16, 0xff)]);
     for (const step of [capture.length, 50_000, 1000]) {
       expect(await linesAfterwards(capture, step, {})).to.deep.equal(atOnce);
+      expect(await linesAfterwards(damaged, step, {})).to.deep.equal(atOnce);
     }
   });
 
