@@ -1,6 +1,6 @@
 /**
  * Records of states as they lie in messages: they are noted, and those of several messages are then read in one call. A function
- * of the core that is called a thousand times gets a way into it of its own from V8, which takes 2 ms of a short run.
+ * of the core that is called a thousand times gets a way into it of its own from V8, which takes 1.6 ms of a short run.
  */
 import type { Clock } from './clock.js';
 import { allocate, core, isInCore, memory, memoryOctets, takeMemory } from './core.js';

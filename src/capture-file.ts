@@ -23,7 +23,7 @@ import type { StopSignal } from './stop.js';
 export interface PacketConsumer {
   /** The packet is valid during the call only. */
   packet(packet: Packet): void;
-  /** Other octets are about to take the place of those of all packets so far. Who has this is given packets whose octets stay until then. */
+  /** Other octets are about to take the place of those of all packets so far. To who has this, packets are given whose `octetsStay`. */
   octetsLeave?(): void;
   /** True while no more packets are wanted. */
   readonly isCongested: boolean;
