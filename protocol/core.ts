@@ -96,6 +96,10 @@ export function wordsAt(at: number, words: number): Int32Array {
   return new Int32Array(memory.buffer, at, words);
 }
 
+export function doublesAt(at: number, doubles: number): Float64Array {
+  return new Float64Array(memory.buffer, at, doubles);
+}
+
 export function octetsAt(at: number, octets: number): Uint8Array {
   return new Uint8Array(memory.buffer, at, octets);
 }
