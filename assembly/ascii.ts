@@ -90,12 +90,14 @@ export function writeShort(at: usize, number: u32): usize {
   return writeThree(writeFirst(at, thousands), number - 1000 * thousands);
 }
 
+const BILLION: u64 = 1_000_000_000;
+
 /** Any unsigned integer. */
 export function writeDecimal(at: usize, number: u64): usize {
   if (number < 1_000_000) return writeShort(at, <u32>number);
-  if (number >= 1_000_000_000) {
-    const billions = number / 1_000_000_000;
-    return writeNine(writeDecimal(at, billions), <u32>(number - 1_000_000_000 * billions));
+  if (number >= BILLION) {
+    const billions = number / BILLION;
+    return writeNine(writeDecimal(at, billions), <u32>(number - BILLION * billions));
   }
   const low = <u32>number;
   const millions = low / 1_000_000;
@@ -113,7 +115,6 @@ export function writeInteger(at: usize, number: i32): usize {
 
 /** Integers below this have a place in 64 bits. */
 const BEYOND_WORDS: f64 = 4_294_967_296.0 * 4_294_967_296.0;
-const BILLION: u64 = 1_000_000_000;
 
 /** A number without a fraction, of which the billions have a place in 64 bits. */
 export function writeWhole(at: usize, number: f64): usize {

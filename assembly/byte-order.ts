@@ -25,12 +25,12 @@ export function swap32(word: u32): u32 {
   return <u32>swapPair(word);
 }
 
-/** `by` is less than 32. */
+/** `by` is less than 32. It may be 0: a shift by 32 is none. */
 export function rotate32(word: u32, by: u32): u32 {
   return (word << by) | (word >> (32 - by));
 }
 
-/** `by` is less than 64. */
+/** The same, for less than 64. */
 export function rotate64(word: u64, by: u64): u64 {
   return (word << by) | (word >> (64 - by));
 }

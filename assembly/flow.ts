@@ -33,7 +33,7 @@ import {
   TCPSEQ,
 } from '../protocol/flow-terms';
 import { CLOSING, TCP, TIME_WAIT } from '../protocol/pf-terms';
-import { pair, swap32, swapPair } from './byte-order';
+import { pair, swapPair } from './byte-order';
 import { FlowFilter, reasonToSkip, SKIP_DIRECTION, SKIP_SELF, SKIP_UNCOUNTED, takesAll } from './filter';
 import { HalfDetector, noteHalves } from './halves';
 
@@ -190,11 +190,13 @@ export function countFlows(counts: FlowCounts, row: usize, count: i32): void {
     if (provenance === EXACT) exact += records;
     else countInexact(counts, provenance, records);
     const reply = row + REPLY_COUNTERS;
-    octets += lows(row, OCTETS);
-    packets += lows(row, PACKETS);
+    octets += ofBoth(row, OCTETS + LOW);
+    packets += ofBoth(row, PACKETS + LOW);
     const highs =
       load<u32>(row, OCTETS) | load<u32>(reply, OCTETS) | load<u32>(row, PACKETS) | load<u32>(reply, PACKETS);
-    if (highs !== 0) addHighs(counts, row, reply);
+    if (highs === 0) continue;
+    counts.octetsHigh += ofBoth(row, OCTETS);
+    counts.packetsHigh += ofBoth(row, PACKETS);
   }
   counts.exact += exact;
   counts.flows += exact;
@@ -206,16 +208,13 @@ export function countFlows(counts: FlowCounts, row: usize, count: i32): void {
   counts.packetsHigh += packets >> 32;
 }
 
-/** The lower 32 bits of a counter, of both directions together. */
-function lows(row: usize, counter: usize): u64 {
-  const wired = pair(load<u32>(row + counter, 4), load<u32>(row + counter + REPLY_COUNTERS, 4));
-  const both = swapPair(wired);
-  return (both >> 32) + <u64>(<u32>both);
-}
+/** Where the lower 32 bits of a counter stand in it. */
+const LOW = 4;
 
-function addHighs(counts: FlowCounts, row: usize, reply: usize): void {
-  counts.octetsHigh += <u64>swap32(load<u32>(row, OCTETS)) + swap32(load<u32>(reply, OCTETS));
-  counts.packetsHigh += <u64>swap32(load<u32>(row, PACKETS)) + swap32(load<u32>(reply, PACKETS));
+/** The sum of a word of the counters, of both directions. */
+function ofBoth(row: usize, word: usize): u64 {
+  const both = swapPair(pair(load<u32>(row + word), load<u32>(row + word + REPLY_COUNTERS)));
+  return (both >> 32) + <u64>(<u32>both);
 }
 
 function countInexact(counts: FlowCounts, provenance: i32, records: i32): void {

@@ -18,7 +18,7 @@ export class Packet {
   readonly clock = new Clock();
   /** Counts from 1 in a capture. */
   number = 0;
-  /** Its octets stay where they are until who was given it is told that they leave. Else they are valid as long as the packet is. */
+  /** Its octets stay where they are until its consumer is told that they leave. Else they are valid as long as the packet is. */
   octetsStay = false;
 }
 

@@ -120,7 +120,7 @@ export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
   addNatEvent(flow: FlowRecord): void {
     const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
     if (template === undefined) return;
-    const offset = this.#writer.place(template, template.recordLength, observedAt(flow.row));
+    const offset = this.#writer.place(template, template.recordLength, flow.observed);
     core.writeEvent(this.#at, flow.row, ORIGINAL_SOURCE, this.#writer.start + offset);
   }
 
