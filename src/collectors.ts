@@ -1,18 +1,18 @@
 /** Opens an exporter for each collector that was asked for. */
-import type { ExportCounts } from '../protocol/export-statistics.js';
-import type { NatView } from '../protocol/flow-record.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/message.js';
-import type { Extent } from './capture-size.js';
-import { Distribution } from './distribution.js';
-import { exportCounts } from './export-counts.js';
-import { Exporter } from './exporter.js';
-import type { FlowSink } from './flow-sink.js';
-import type { Log } from './log.js';
-import type { Options } from './option-table.js';
-import { type CollectorSpec, optionsChoice } from './option-values.js';
-import { paceOf } from './pace.js';
-import type { Stats } from './stats.js';
-import type { Transport } from './transport.js';
+import type { ExportCounts } from '../protocol/export/statistics.js';
+import type { NatView } from '../protocol/flow/terms.js';
+import type { FlowEncoder, MessageRoom } from '../protocol/export/message.js';
+import type { Extent } from './source/capture-size.js';
+import { Distribution } from './sink/distribution.js';
+import { exportCounts } from './observe/export-counts.js';
+import { Exporter } from './sink/exporter.js';
+import type { FlowSink } from './sink/flow-sink.js';
+import type { Log } from './service/log.js';
+import type { Options } from './cli/option-table.js';
+import { type CollectorSpec, optionsChoice } from './cli/option-values.js';
+import { paceOf } from './transport/pace.js';
+import type { Stats } from './observe/statistics.js';
+import type { Transport } from './sink/transport.js';
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -90,16 +90,16 @@ async function openTransport(
     const udp = { ...common, maxMessage: options.maxMessage, pace };
     // A batch has one address for as long as the program runs.
     if (!isConversion && family === 0) {
-      const { openUdp } = await import('./transport-udp.js');
+      const { openUdp } = await import('./transport/udp.js');
       return openUdp({ ...udp, follows: 'name' });
     }
-    const { openUdpBatch } = await import('./transport-udp-batch.js');
+    const { openUdpBatch } = await import('./transport/udp-batch.js');
     return openUdpBatch({ ...udp, extent });
   }
-  const { openTcp, policyOf } = await import('./transport-tcp.js');
+  const { openTcp, policyOf } = await import('./transport/tcp.js');
   const stream = { ...common, rate, policy: policyOf(isConversion, options.reconnect) };
   if (protocol === 'tcp') return openTcp(stream);
-  const { openTls } = await import('./transport-tls.js');
+  const { openTls } = await import('./transport/tls.js');
   return openTls({ ...stream, files: options, serverName: options.tlsName });
 }
 
@@ -125,11 +125,11 @@ async function openEncoder(
   // Versions 1 and 5 have no room for both sides of the NAT.
   const nat: NatView = choice.nat ?? (version <= 5 ? 'inside' : 'original');
   if (version === 1) {
-    const { netflow1Encoder } = await import('../protocol/netflow1.js');
+    const { netflow1Encoder } = await import('../protocol/export/netflow1.js');
     return netflow1Encoder(room, nat);
   }
   if (version === 5) {
-    const { netflow5Encoder } = await import('../protocol/netflow5.js');
+    const { netflow5Encoder } = await import('../protocol/export/netflow5.js');
     return netflow5Encoder(room, nat, choice.domain);
   }
   const templates = {
@@ -139,10 +139,10 @@ async function openEncoder(
     refreshMessages: choice.templatePackets,
   };
   if (version === 9) {
-    const { netflow9Encoder } = await import('../protocol/netflow9.js');
+    const { netflow9Encoder } = await import('../protocol/export/netflow9.js');
     return netflow9Encoder(room, templates);
   }
-  const { ipfixEncoder } = await import('../protocol/ipfix.js');
+  const { ipfixEncoder } = await import('../protocol/export/ipfix.js');
   return ipfixEncoder(room, choice.template, {
     ...templates,
     biflow: choice.biflow,

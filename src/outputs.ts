@@ -1,16 +1,16 @@
 /** Opens what `--format` asks for. */
-import { exportCounts } from './export-counts.js';
-import { csvFormat } from './format-csv.js';
-import { jsonFormat } from './format-json.js';
-import { tableFormat } from './format-table.js';
-import { IpfixFile, type IpfixFileOptions } from './ipfix-file.js';
-import type { Options, OutputFormat } from './option-table.js';
-import { optionsChoice } from './option-values.js';
-import { OutputFile } from './output-file.js';
-import { isTerminal, STANDARD_OUTPUT } from './standard-streams.js';
-import type { Stats } from './stats.js';
-import { TextOutput } from './text-output.js';
-import { StartError } from './transport.js';
+import { exportCounts } from './observe/export-counts.js';
+import { csvFormat } from './sink/csv.js';
+import { jsonFormat } from './sink/json.js';
+import { tableFormat } from './sink/table.js';
+import { IpfixFile, type IpfixFileOptions } from './sink/ipfix-file.js';
+import type { Options, OutputFormat } from './cli/option-table.js';
+import { optionsChoice } from './cli/option-values.js';
+import { OutputFile } from './sink/output-file.js';
+import { isTerminal, STANDARD_OUTPUT } from './service/standard-streams.js';
+import type { Stats } from './observe/statistics.js';
+import { TextOutput } from './sink/text-output.js';
+import { StartError } from './cli/errors.js';
 
 const TEXT_FORMATS = { json: jsonFormat, csv: csvFormat, table: tableFormat };
 export type Output = TextOutput | IpfixFile;

@@ -1,22 +1,22 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
  */
-import { Clock } from '../protocol/clock.js';
-import type { FlowRows } from '../protocol/flow-record.js';
-import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/link.js';
-import type { Packet } from '../protocol/packet.js';
-import { PfsyncReader, type Verdict } from '../protocol/pfsync.js';
-import type { PacketConsumer } from './capture-file.js';
-import { type FilterOptions, StateFilter } from './filter.js';
-import { FlowMapper } from './flow.js';
-import type { FlowSink } from './flow-sink.js';
-import { InterfaceTable } from './interface.js';
-import type { Log } from './log.js';
-import { printable } from './log.js';
-import { NatEvents } from './nat-events.js';
-import type { StateCounters } from './pfctl-text.js';
-import { StateTracker, type TrackerOptions } from './state-tracker.js';
-import { Stats } from './stats.js';
+import { Clock } from '../protocol/capture/clock.js';
+import type { FlowRows } from '../protocol/flow/flow-record.js';
+import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/capture/link.js';
+import type { Packet } from '../protocol/capture/packet.js';
+import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
+import type { PacketConsumer } from './source/capture-file.js';
+import { type FilterOptions, StateFilter } from './flow/filter.js';
+import { FlowMapper } from './flow/mapper.js';
+import type { FlowSink } from './sink/flow-sink.js';
+import { InterfaceTable } from '../protocol/flow/interface.js';
+import type { Log } from './service/log.js';
+import { printable } from './service/log.js';
+import { NatEvents } from './flow/nat-events.js';
+import type { StateCounters } from './source/pfctl-text.js';
+import { StateTracker, type TrackerOptions } from './state/tracker.js';
+import { Stats } from './observe/statistics.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
   readonly ifmap: ReadonlyMap<string, number>;

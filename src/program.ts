@@ -1,15 +1,15 @@
 /** The program, from its command line to its exit status. Most of it is loaded when it is known what is to be done. */
 import { readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Extent, extentOf } from './capture-size.js';
-import { CANNOT_START, DONE } from './exit-status.js';
-import type { Options } from './option-table.js';
-import { parseOptions, UsageError } from './options.js';
-import { STANDARD_ERROR, STANDARD_OUTPUT } from './standard-streams.js';
-import { foreground, type Surroundings } from './surroundings.js';
-import { StartError } from './transport.js';
-import { usageText } from './usage.js';
-import { VERSION } from './version.js';
+import { type Extent, extentOf } from './source/capture-size.js';
+import { CANNOT_START, DONE } from './cli/exit-status.js';
+import type { Options } from './cli/option-table.js';
+import { parseOptions, UsageError } from './cli/options.js';
+import { STANDARD_ERROR, STANDARD_OUTPUT } from './service/standard-streams.js';
+import { foreground, type Surroundings } from './service/surroundings.js';
+import { StartError } from './cli/errors.js';
+import { usageText } from './cli/usage.js';
+import { VERSION } from './cli/version.js';
 
 /** Is told how long the run will be, and whether it needs koffi, before the core is loaded. */
 type Preparation = (extent: Extent | undefined, needsKoffi: boolean) => Promise<void>;
@@ -57,12 +57,12 @@ async function start(
 
 /** In the background, unless told otherwise. */
 async function serve(options: Options, argv: readonly string[], prepare: Preparation): Promise<number> {
-  const { goToBackground, takeBackground, withAbsolutePaths } = await import('./daemon.js');
+  const { goToBackground, takeBackground, withAbsolutePaths } = await import('./service/daemon.js');
   const background = takeBackground();
   if (!options.foreground && background === undefined) return goToBackground();
   const directory = process.cwd();
   const readAgain = () => parseOptions(argv, (file) => readFileSync(resolve(directory, file), 'utf8'));
-  const { openService } = await import('./service.js');
+  const { openService } = await import('./service/service.js');
   const absolute = withAbsolutePaths(options, directory);
   return start(absolute, openService(absolute, background), prepare, readAgain);
 }

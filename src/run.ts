@@ -1,21 +1,21 @@
 /** A run: opens what the options ask for, reads what there is to read, and tells what became of it. What only some runs need is loaded by those. */
 import { writeSync } from 'node:fs';
-import type { Extent } from './capture-size.js';
-import { DONE, INPUT_DAMAGED, NOT_DELIVERED } from './exit-status.js';
-import type { Exporter } from './exporter.js';
-import type { FlowSink } from './flow-sink.js';
-import type { LiveSources } from './live.js';
-import type { Options } from './option-table.js';
+import type { Extent } from './source/capture-size.js';
+import { DONE, INPUT_DAMAGED, NOT_DELIVERED } from './cli/exit-status.js';
+import type { Exporter } from './sink/exporter.js';
+import type { FlowSink } from './sink/flow-sink.js';
+import type { LiveSources } from './source/live.js';
+import type { Options } from './cli/option-table.js';
 import type { Output } from './outputs.js';
 import { Pipeline } from './pipeline.js';
-import type { Relay } from './relay.js';
-import { onSignals } from './signals.js';
-import { STANDARD_ERROR } from './standard-streams.js';
-import { Stats } from './stats.js';
+import type { Relay } from './transport/relay.js';
+import { onSignals } from './service/signals.js';
+import { STANDARD_ERROR } from './service/standard-streams.js';
+import { Stats } from './observe/statistics.js';
 import { Stop } from './stop.js';
-import { summaryJson, summaryText } from './summary.js';
-import type { Surroundings } from './surroundings.js';
-import { StartError } from './transport.js';
+import { summaryJson, summaryText } from './observe/summary.js';
+import type { Surroundings } from './service/surroundings.js';
+import { StartError } from './cli/errors.js';
 
 export class Run {
   readonly #options: Options;
@@ -66,12 +66,12 @@ export class Run {
       sinks.unshift(...collectors.sinks);
     }
     if (options.debug) {
-      const { FlowLog } = await import('./flow-log.js');
+      const { FlowLog } = await import('./sink/flow-log.js');
       sinks.push(new FlowLog(log));
     }
     let relay: Relay | undefined;
     if (options.relay !== undefined) {
-      const { openRelay } = await import('./relay.js');
+      const { openRelay } = await import('./transport/relay.js');
       relay = await openRelay({ endpoint: options.relay, source: options.source, log });
       sinks.push(relay);
     }
@@ -79,14 +79,14 @@ export class Run {
   }
 
   async #convert(pipeline: Pipeline): Promise<void> {
-    const { convert } = await import('./conversion.js');
+    const { convert } = await import('./source/conversion.js');
     this.#listenToSignals(pipeline, undefined);
     this.#surroundings.ready();
     await this.#guarded(() => convert(this.#options, pipeline, this.#surroundings.log, this.#stop));
   }
 
   async #live(pipeline: Pipeline): Promise<void> {
-    const { LiveSources } = await import('./live.js');
+    const { LiveSources } = await import('./source/live.js');
     const { log, rights } = this.#surroundings;
     const sources = new LiveSources(this.#options, pipeline, log, rights);
     this.#listenToSignals(pipeline, sources);
@@ -162,7 +162,7 @@ export class Run {
 async function pipelineOptions(options: Options, relay: Relay | undefined) {
   const { direction, noUncounted, maxStates, ifmap, natEvents } = options;
   const isLive = options.reads.length === 0;
-  const self = isLive ? await (await import('./live.js')).selfFilter(options) : undefined;
+  const self = isLive ? await (await import('./source/live.js')).selfFilter(options) : undefined;
   return {
     direction,
     noUncounted,

@@ -1,5 +1,5 @@
 /** A log that keeps its lines for the test to read, and holds none back. */
-import type { Log } from '../../src/log.js';
+import type { Log } from '../../src/service/log.js';
 
 export class LineLog implements Pick<Log, 'error' | 'warn' | 'info' | 'debug' | 'limited' | 'isDebug'> {
   isDebug = false;

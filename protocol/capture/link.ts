@@ -1,0 +1,258 @@
+/**
+ * From a captured packet down to the pfsync message in it: link types (tcpdump.org/linktypes), VLAN tags, IPv4
+ * (RFC 791) and IPv6 (RFC 8200) up to protocol 240.
+ */
+import type { Packet } from './packet.js';
+import { addressFamily } from '../flow/pf-terms.js';
+
+/** All but `pfsync` leave the payload as it was. `truncated`: shorter than its own headers. */
+export type LinkVerdict = 'pfsync' | 'other' | 'fragment' | 'truncated' | 'unknownLinkType';
+
+/** Where a pfsync message lies in its packet's view. Reused. */
+export class Payload {
+  start = 0;
+  /** Where its octets at hand end. */
+  end = 0;
+  /** Where it ends by the IP header, or on the wire when there is none: padding lies outside, what the snaplen cut inside. */
+  wireEnd = 0;
+}
+
+const LINK_NULL = 0;
+const LINK_ETHERNET = 1;
+/** DLT_RAW; in files of OpenBSD DLT_LOOP. */
+const LINK_RAW_12 = 12;
+const LINK_RAW_14 = 14;
+const LINK_PFSYNC_18 = 18;
+const LINK_RAW = 101;
+const LINK_LOOP = 108;
+const LINK_LINUX_SLL = 113;
+const LINK_PFSYNC_121 = 121;
+const LINK_IPV4 = 228;
+const LINK_IPV6 = 229;
+const LINK_PFSYNC = 246;
+const LINK_LINUX_SLL2 = 276;
+
+const ETHERNET_HEADER = 14;
+const SLL_HEADER = 16;
+const SLL2_HEADER = 20;
+const FAMILY_HEADER = 4;
+const TAG = 4;
+const MOST_TAGS = 16;
+
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
+const ETHERTYPE_VLAN = 0x8100;
+const ETHERTYPE_QINQ = 0x88a8;
+const ETHERTYPE_QINQ_OLD = 0x9100;
+
+const PROTOCOL_PFSYNC = 240;
+const IPV4_HEADER = 20;
+const IPV4_PROTOCOL = 9;
+/** The more-fragments flag and the fragment offset. */
+const IPV4_FRAGMENT = 0x3fff;
+
+const IPV6_HEADER = 40;
+const IPV6_NEXT_HEADER = 6;
+const IPV6_HOP_BY_HOP = 0;
+const IPV6_ROUTING = 43;
+const IPV6_FRAGMENT = 44;
+const IPV6_AUTHENTICATION = 51;
+const IPV6_DESTINATION = 60;
+const MOST_EXTENSIONS = 16;
+
+/** The highest version of pfsync there is. An IP header begins with 0x45 or 0x60 or more. */
+const HIGHEST_VERSION = 6;
+
+/** Finds the pfsync message of a packet. */
+export function locatePfsync(packet: Packet, payload: Payload): LinkVerdict {
+  const { view, start, end, wireEnd, linkType } = packet;
+  switch (linkType) {
+    case LINK_PFSYNC:
+    case LINK_PFSYNC_18:
+    case LINK_PFSYNC_121:
+      return locateInIp(view, start, end, wireEnd, payload);
+    case LINK_ETHERNET:
+      if (end - start < ETHERNET_HEADER) return 'truncated';
+      return inEthertype(
+        view,
+        start + ETHERNET_HEADER,
+        end,
+        wireEnd,
+        view.getUint16(start + ETHERNET_HEADER - 2),
+        payload,
+      );
+    case LINK_LINUX_SLL:
+      if (end - start < SLL_HEADER) return 'truncated';
+      return inEthertype(
+        view,
+        start + SLL_HEADER,
+        end,
+        wireEnd,
+        view.getUint16(start + SLL_HEADER - 2),
+        payload,
+      );
+    case LINK_LINUX_SLL2:
+      if (end - start < SLL2_HEADER) return 'truncated';
+      return inEthertype(view, start + SLL2_HEADER, end, wireEnd, view.getUint16(start), payload);
+    case LINK_NULL:
+    case LINK_LOOP:
+      return inFamily(view, start, end, wireEnd, linkType === LINK_NULL, payload);
+    case LINK_RAW:
+    case LINK_RAW_12:
+    case LINK_RAW_14:
+      return inRaw(view, start, end, wireEnd, linkType === LINK_RAW_12, payload);
+    case LINK_IPV4:
+      return inIpv4(view, start, end, wireEnd, payload);
+    case LINK_IPV6:
+      return inIpv6(view, start, end, wireEnd, payload);
+    default:
+      return 'unknownLinkType';
+  }
+}
+
+/**
+ * What a pfsync interface or a datagram holds: the bare message, or (OpenBSD 7.4 and later) one behind its IP header.
+ * Anything else is a message too, of no known version.
+ */
+export function locateInIp(
+  view: DataView,
+  start: number,
+  end: number,
+  wireEnd: number,
+  payload: Payload,
+): LinkVerdict {
+  if (end > start) {
+    const first = view.getUint8(start);
+    if (first > HIGHEST_VERSION) {
+      if (first >> 4 === 4 && protocolAt(view, start + IPV4_PROTOCOL, end) === PROTOCOL_PFSYNC)
+        return inIpv4(view, start, end, wireEnd, payload);
+      if (first >> 4 === 6 && protocolAt(view, start + IPV6_NEXT_HEADER, end) === PROTOCOL_PFSYNC)
+        return inIpv6(view, start, end, wireEnd, payload);
+    }
+  }
+  return found(payload, start, end, wireEnd);
+}
+
+/** A raw capture holds IP packets; a TUN device that stands in for pfsync leaves bare messages in it. */
+function inRaw(
+  view: DataView,
+  start: number,
+  end: number,
+  wireEnd: number,
+  mayBeLoop: boolean,
+  payload: Payload,
+): LinkVerdict {
+  if (end === start) return 'truncated';
+  const first = view.getUint8(start);
+  if (first >> 4 === 4) return inIpv4(view, start, end, wireEnd, payload);
+  if (first >> 4 === 6) return inIpv6(view, start, end, wireEnd, payload);
+  if (first > HIGHEST_VERSION) return 'other';
+  if (first !== 0) return found(payload, start, end, wireEnd);
+  return mayBeLoop ? inFamily(view, start, end, wireEnd, false, payload) : 'other';
+}
+
+/** BSD's loopback: an address family in four octets; DLT_NULL leaves it in the byte order of the machine. */
+function inFamily(
+  view: DataView,
+  start: number,
+  end: number,
+  wireEnd: number,
+  eitherOrder: boolean,
+  payload: Payload,
+): LinkVerdict {
+  const at = start + FAMILY_HEADER;
+  if (at > end) return 'truncated';
+  const family = view.getUint32(start);
+  const swapped = eitherOrder && family > 0xffff;
+  switch (addressFamily(swapped ? view.getUint32(start, true) : family)) {
+    case 4:
+      return inIpv4(view, at, end, wireEnd, payload);
+    case 6:
+      return inIpv6(view, at, end, wireEnd, payload);
+    default:
+      return 'other';
+  }
+}
+
+/** `at` is behind the type: at a tag, when the type says so, and else at the packet. */
+function inEthertype(
+  view: DataView,
+  at: number,
+  end: number,
+  wireEnd: number,
+  type: number,
+  payload: Payload,
+): LinkVerdict {
+  for (let tags = 0; isTag(type); tags++) {
+    if (tags === MOST_TAGS) return 'other';
+    if (at + TAG > end) return 'truncated';
+    type = view.getUint16(at + 2);
+    at += TAG;
+  }
+  if (type === ETHERTYPE_IPV4) return inIpv4(view, at, end, wireEnd, payload);
+  if (type === ETHERTYPE_IPV6) return inIpv6(view, at, end, wireEnd, payload);
+  return 'other';
+}
+
+function inIpv4(view: DataView, at: number, end: number, wireEnd: number, payload: Payload): LinkVerdict {
+  if (at + IPV4_HEADER > end) return 'truncated';
+  const first = view.getUint8(at);
+  if (first >> 4 !== 4 || view.getUint8(at + IPV4_PROTOCOL) !== PROTOCOL_PFSYNC) return 'other';
+  if ((view.getUint16(at + 6) & IPV4_FRAGMENT) !== 0) return 'fragment';
+  const start = at + 4 * (first & 0x0f);
+  // A length of 0 is what offloading leaves when the packet is captured before it is filled in.
+  const total = view.getUint16(at + 2);
+  const ipEnd = total === 0 ? wireEnd : at + total;
+  if (start < at + IPV4_HEADER || start > end || start > ipEnd) return 'truncated';
+  return found(payload, start, Math.min(end, ipEnd), ipEnd);
+}
+
+function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payload: Payload): LinkVerdict {
+  let start = at + IPV6_HEADER;
+  if (start > end) return 'truncated';
+  if (view.getUint8(at) >> 4 !== 6) return 'other';
+  const length = view.getUint16(at + 4);
+  const ipEnd = length === 0 ? wireEnd : start + length;
+  const atHand = Math.min(end, ipEnd);
+  let next = view.getUint8(at + IPV6_NEXT_HEADER);
+  for (let headers = 0; isExtension(next); headers++) {
+    if (headers === MOST_EXTENSIONS) return 'other';
+    if (start + 8 > atHand) return 'truncated';
+    const kind = next;
+    const octets = view.getUint8(start + 1);
+    next = view.getUint8(start);
+    if (kind === IPV6_FRAGMENT) {
+      return next === PROTOCOL_PFSYNC || isExtension(next) ? 'fragment' : 'other';
+    }
+    start += kind === IPV6_AUTHENTICATION ? 4 * (octets + 2) : 8 * (octets + 1);
+  }
+  if (next !== PROTOCOL_PFSYNC) return 'other';
+  if (start > atHand) return 'truncated';
+  return found(payload, start, atHand, ipEnd);
+}
+
+function found(payload: Payload, start: number, end: number, wireEnd: number): 'pfsync' {
+  payload.start = start;
+  payload.end = end;
+  payload.wireEnd = wireEnd;
+  return 'pfsync';
+}
+
+/** -1 when the octet is not there. */
+function protocolAt(view: DataView, at: number, end: number): number {
+  return at < end ? view.getUint8(at) : -1;
+}
+
+function isTag(type: number): boolean {
+  return type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ || type === ETHERTYPE_QINQ_OLD;
+}
+
+function isExtension(header: number): boolean {
+  return (
+    header === IPV6_HOP_BY_HOP ||
+    header === IPV6_ROUTING ||
+    header === IPV6_FRAGMENT ||
+    header === IPV6_AUTHENTICATION ||
+    header === IPV6_DESTINATION
+  );
+}

@@ -1,0 +1,52 @@
+/** IPFIX, RFC 7011: absolute times, a sequence that counts data records. */
+import { ipfixOptions, type OptionsChoice } from './options.js';
+import type { ExportCounts } from './statistics.js';
+import type { FlowEncoder, MessageRoom } from './message.js';
+import type { Dialect } from './message-writer.js';
+import { fullProfile, pflowProfile } from './profile.js';
+import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+
+export type IpfixProfile = 'full' | 'pflow';
+
+const IPFIX: Dialect = {
+  headerLength: 16,
+  templateSetId: 2,
+  optionsTemplateSetId: 3,
+  sequenceOf: 'records',
+  writeHeader(view, message) {
+    view.setUint16(0, 10);
+    view.setUint16(2, message.length);
+    view.setUint32(4, Math.floor(message.time / 1000));
+    view.setUint32(8, message.sequence);
+    view.setUint32(12, message.domain);
+  },
+  writeScopes(view, at, scopes, fields) {
+    view.setUint16(at, scopes + fields);
+    view.setUint16(at + 2, scopes);
+  },
+};
+
+/** The full profile's choices; none of them is for `pflow`, which is what pflow(4) sends and nothing else. */
+export interface IpfixOptions extends TemplateOptions {
+  readonly biflow?: boolean;
+  readonly announce?: OptionsChoice;
+  readonly counts?: ExportCounts;
+}
+
+export function ipfixEncoder(room: MessageRoom, profile: IpfixProfile, options: IpfixOptions): FlowEncoder {
+  if (profile === 'pflow') return new TemplateMessageEncoder(room, IPFIX, pflowProfile(), options);
+  const { nat, announce, counts, biflow = false } = options;
+  const templates = fullProfile({
+    uptimes: false,
+    pads: true,
+    postNat: nat === 'original',
+    estimate: true,
+    biflow,
+    flowId: true,
+  });
+  const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
+  return new TemplateMessageEncoder(room, IPFIX, templates, options, {
+    ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),
+    ...(counts === undefined ? {} : { counts }),
+  });
+}

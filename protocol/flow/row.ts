@@ -1,0 +1,79 @@
+/**
+ * The flow row: a state as the firewall reported it, and the flow that it becomes. A row is ROW words of 32 bits. Values that
+ * leave as they came (identifiers, addresses, ports, counters) and what the mapper prepares for export stand in it in wire
+ * order; the other words are numbers of this machine. Offsets are words, unless the name says octets or doubles.
+ */
+
+export const ROW = 72;
+export const ROW_OCTETS = 4 * ROW;
+export const ROW_DOUBLES = ROW / 2;
+
+/** Wire: the state's id, two words, and its creatorid. */
+export const ID = 0;
+export const CREATOR = 2;
+/** Numbers of the rule that made the state and of the anchor's rule; -1 is none. */
+export const RULE = 3;
+export const ANCHOR = 4;
+/** Number of the state's interface in the interface table; 0 is no interface. */
+export const INTERFACE = 5;
+/** From the low octet up: family (4 or 6), translated family, protocol, translated protocol. 0: the record cannot be read. */
+export const PROTOCOLS = 6;
+/** From the low octet up: pf's direction, its timeout, the states of the source peer and of the destination peer. */
+export const STATE = 7;
+/** From the low octet up: 1 where NAT, rdr or af-to changed an address or port; the ICMP type; 1 where that type is known. */
+export const FACTS = 8;
+/** Wire: octets and packets from initiator to responder, then those of the replies, two words each. */
+export const OCTETS = 10;
+export const PACKETS = 12;
+/** Words from a counter of the initiator's direction to that of the replies. */
+export const REPLY_COUNTERS = 4;
+/** Wire: four ends (pf-terms) of four words; of an IPv4 address the first word alone has a meaning. */
+export const ADDRESSES = 18;
+export const ADDRESS = 4;
+/**
+ * Wire: source and destination port of the original pair, the same for the reply record (swapped), then both for the
+ * translated pair. 0 where the protocol has no ports.
+ */
+export const PORTS = 34;
+export const REPLY_PORTS = 35;
+export const TRANSLATED_PORTS = 36;
+export const TRANSLATED_REPLY_PORTS = 37;
+/** Up to here is what the state table keeps of a state. */
+export const KEPT = 38;
+
+/** Seconds since the state was made and seconds left to live; the peers' lowest unacknowledged sequence numbers. */
+export const AGE = 38;
+export const EXPIRE = 39;
+export const SOURCE_SEQLO = 40;
+export const DESTINATION_SEQLO = 41;
+
+/** 64-bit floats, as indexes of doubles: milliseconds since the epoch. OBSERVED is the data's clock. */
+export const OBSERVED = 21;
+export const START = 22;
+export const END = 23;
+
+/** From the low octet up: provenance of the counters (terms), directions, flowEndReason, 1 where earlier records told a part. */
+export const FLOW = 48;
+/** From the low octet up: who told the counters (terms). */
+export const ORIGIN = 49;
+/** Seconds between the report of the counters and the message that ended the flow; with PARTIAL and TCPSEQ. */
+export const COUNTERS_AGE = 50;
+
+/** Wire: milliseconds since the epoch, two words each. A time before 1970 is 0. */
+export const START_WIRE = 52;
+export const END_WIRE = 54;
+/** Wire: start and end since the boot of the message, for NetFlow v9. The encoder fills them in. */
+export const UPTIMES = 56;
+/** Wire: ingressInterface and egressInterface of the forward record, then of the reply record. */
+export const INTERFACES = 58;
+/**
+ * Wire, four octets: protocolIdentifier, flowDirection, flowEndReason, tcpControlBits. Of the forward and the reply record of
+ * the original view, then of the translated view.
+ */
+export const DESCRIPTION = 62;
+/** Wire, four octets: 0, natEvent, biflowDirection, 0. */
+export const EVENT = 66;
+/** Wire, four octets: ICMP type and code, and zeros. */
+export const ICMP = 67;
+/** Zeros. */
+export const NOTHING = 68;

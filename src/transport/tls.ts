@@ -1,0 +1,63 @@
+/** IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown on demand. */
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { readTlsSettings, type TlsFiles } from './tls-settings.js';
+import type { StreamTransport } from './stream.js';
+import { connectOptions, openStream, type StreamTransportOptions } from './tcp.js';
+
+export interface TlsOptions extends StreamTransportOptions {
+  readonly files: TlsFiles;
+  /** The name that the collector's certificate must have; undefined: the endpoint's host. */
+  readonly serverName: string | undefined;
+}
+
+/** How long a collector of TLS 1.3 may keep silent about our certificate. */
+const CONSENT = 1000;
+
+/** Reads the files first. With a reader that can wait, connects too. Throws a StartError. */
+export async function openTls(options: TlsOptions): Promise<StreamTransport> {
+  const { endpoint, serverName } = options;
+  const secureContext = await readTlsSettings(options.files);
+  const { checkServerIdentity, connect } = await import('node:tls');
+  const name = serverName ?? endpoint.host;
+  return openStream(options, () => {
+    const socket = connect({
+      ...connectOptions(options),
+      secureContext,
+      minVersion: 'TLSv1.2',
+      // An address is no server name (RFC 6066), but certificates may have it.
+      servername: isIP(name) === 0 ? name : '',
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      rejectUnauthorized: true,
+    });
+    return { socket, established: accepted(socket) };
+  });
+}
+
+/**
+ * In TLS 1.3 our side of the handshake ends before the collector has seen our certificate, and what is written before its
+ * refusal is lost. Its session ticket says that it agrees; so does a while without a refusal.
+ */
+function accepted(socket: TLSSocket): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const consent = new Promise<void>((resolve) => {
+    const isLate = () => socket.getProtocol() === 'TLSv1.3';
+    socket.once('session', () => {
+      // Not at once: OpenSSL is still reading, and a record written in the middle of that is broken.
+      if (isLate()) setImmediate(resolve);
+    });
+    socket.once('secureConnect', () => {
+      if (!isLate()) return resolve();
+      timer = setTimeout(resolve, CONSENT);
+      socket.resume();
+    });
+  });
+  const failure = new Promise<never>((_resolve, reject) => {
+    socket.on('error', (error) => {
+      reject(socket.authorizationError ? new Error(`certificate refused: ${error.message}`) : error);
+    });
+    socket.once('close', () => reject(new Error('closed by the collector')));
+  });
+  return Promise.race([consent, failure]).finally(() => clearTimeout(timer));
+}
