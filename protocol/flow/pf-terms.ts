@@ -33,6 +33,7 @@ export const TCP = 6;
 export const UDP = 17;
 export const ICMP6 = 58;
 export const SCTP = 132;
+export const PFSYNC = 240;
 
 /**
  * The address family behind a sender's af number, by that number: 4, 6, or 0 when it is neither.

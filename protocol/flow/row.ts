@@ -20,7 +20,10 @@ export const INTERFACE = 5;
 export const PROTOCOLS = 6;
 /** From the low octet up: pf's direction, its timeout, the states of the source peer and of the destination peer. */
 export const STATE = 7;
-/** From the low octet up: 1 where NAT, rdr or af-to changed an address or port; the ICMP type; 1 where that type is known. */
+/**
+ * From the low octet up: 1 where NAT, rdr or af-to changed an address or port; the ICMP type; 1 where that type is known; 1 in
+ * a state that pf never synchronises.
+ */
 export const FACTS = 8;
 /** Wire: octets and packets from initiator to responder, then those of the replies, two words each. */
 export const OCTETS = 10;

@@ -39,6 +39,8 @@ type Fields = typeof COMMON & {
   readonly wireFamily?: number;
   readonly stackFamily?: number;
   readonly stackProtocol?: number;
+  /** 16 bits, of which 0x0008 says that pf never synchronises the state; only some layouts show such states. */
+  readonly stateFlags?: number;
   /** The type of an ICMP message may stand in place of the destination port. */
   readonly tellsIcmpType?: true;
 };
@@ -64,6 +66,8 @@ export class StateLayout {
   readonly wireFamily: number;
   readonly stackFamily: number;
   readonly stackProtocol: number;
+  /** 0 where the layout shows no states that are never synchronised. */
+  readonly stateFlags: number;
   readonly tellsIcmpType: boolean;
   /**
    * Eight offsets for each direction (pf-terms, so from index 8 on), and two directions further on the same for af-to states:
@@ -91,6 +95,7 @@ export class StateLayout {
     this.wireFamily = fields.wireFamily ?? fields.family;
     this.stackFamily = fields.stackFamily ?? fields.family;
     this.stackProtocol = fields.stackProtocol ?? fields.protocol;
+    this.stateFlags = fields.stateFlags ?? 0;
     this.tellsIcmpType = fields.tellsIcmpType ?? false;
     const none = [0, 0, 0, 0, 0, 0, 0, 0];
     this.ends = Int32Array.of(...none, ...inbound, ...outbound, ...inboundAfTo, ...outboundAfTo);
@@ -181,6 +186,7 @@ export const STATE_V6 = new StateLayout(
     timeout: 255,
     wireFamily: 62,
     stackFamily: 102,
+    stateFlags: 260,
     tellsIcmpType: true,
   },
   twoKeys(24, 64),

@@ -30,6 +30,10 @@ import {
 import type { FlowRows } from '../flow/rows.js';
 import type { StateLayout } from './layout.js';
 
+/** PFSTATE_NOSYNC of pfvar.h, and how far it is moved to be 1 in the highest octet of FACTS. */
+const NOSYNC = 0x0008;
+const NOSYNC_TO_FACTS = 21;
+
 /**
  * Reads `count` records, `stride` octets apart from `at` on, into the rows from `first` on. `clock` is the time of their
  * message: seconds and milliseconds since the epoch, of which the sum counts. The caller has checked that the records lie
@@ -142,6 +146,9 @@ export function stateReader({ words, doubles }: FlowRows, interfaces: InterfaceT
       words[row + TRANSLATED_REPLY_PORTS] = (otherPortAfter | (portAfter << 16)) & mask;
       differ |= ((port ^ portAfter) | (otherPort ^ otherPortAfter)) & mask;
       words[row + FACTS] = (differ | -differ) >>> 31;
+      if (layout.stateFlags !== 0) {
+        words[row + FACTS]! |= (wire.getUint16(at + layout.stateFlags) & NOSYNC) << NOSYNC_TO_FACTS;
+      }
       const isIcmp = protocol === ICMP || protocol === ICMP6;
       if (isIcmp && layout.tellsIcmpType && wire.getUint8(at + layout.wireFamily) !== 0) {
         const id = ((port & 255) << 8) | (port >>> 8);
