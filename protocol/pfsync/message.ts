@@ -210,7 +210,15 @@ export class PfsyncReader {
     for (let done = 0; done < count; ) {
       const some = Math.min(count - done, states.capacity - states.count);
       const from = at + done * stride;
-      const unreadable = this.#readStates(layout, view, from, stride, some, this.clock, states.first + states.count);
+      const unreadable = this.#readStates(
+        layout,
+        view,
+        from,
+        stride,
+        some,
+        this.clock,
+        states.first + states.count,
+      );
       if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
       states.count += some;
       done += some;

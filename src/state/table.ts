@@ -7,8 +7,6 @@ import {
   ADDRESS,
   ADDRESSES,
   AGE,
-  CREATOR as ROW_CREATOR,
-  DESTINATION_SEQLO as ROW_DESTINATION_SEQLO,
   END,
   EXPIRE,
   ID,
@@ -17,6 +15,8 @@ import {
   PORTS,
   PROTOCOLS,
   ROW,
+  CREATOR as ROW_CREATOR,
+  DESTINATION_SEQLO as ROW_DESTINATION_SEQLO,
   ROW_DOUBLES,
   ROW_OCTETS,
   SOURCE_SEQLO as ROW_SOURCE_SEQLO,
@@ -77,6 +77,9 @@ export interface PeerReport {
   readonly traffic: number;
   readonly ownTraffic: number;
 }
+
+/** Milliseconds. What is left of a timeout is told in seconds, and pf counts by the ticks of its purge. */
+const GUESS_TOLERANCE = 2000;
 
 export class StateTable {
   /** Time of the message at hand, in milliseconds since the epoch. Set by the tracker. */
@@ -253,10 +256,17 @@ export class StateTable {
     }
   }
 
-  /** The state was first seen in a full record that shows no traffic: its last packet passed at `time`, as far as is known. */
+  /**
+   * A full record that shows no traffic says when the last packet passed, to about a second: `time`, in milliseconds since the
+   * epoch. In a state that was not known before this replaces the time of the record.
+   */
   guessTraffic(slot: number, time: number): void {
     const rows = this.#rows;
-    rows.slab(slot).doubles[rows.doublesAt(slot) + TRAFFIC] = time;
+    const { hot, doubles } = rows.slab(slot);
+    const at = rows.doublesAt(slot) + TRAFFIC;
+    const isSure = (hot[rows.hotAt(slot) + FLAGS]! & (SHOWED_TRAFFIC | HAS_PEER)) !== 0;
+    if (isSure && time < doubles[at]! + GUESS_TOLERANCE) return;
+    doubles[at] = Math.max(time, this.start(slot));
   }
 
   #hearPeer(slot: number): void {
@@ -413,9 +423,10 @@ export class StateTable {
     const at = this.#rows.doublesAt(slot);
     const sent = doubles[at + SOURCE_ADVANCE]!;
     const answered = doubles[at + DESTINATION_ADVANCE]!;
-    const { view } = this.#flows;
-    if (sent > 0) addOctets(view, row * ROW_OCTETS + 4 * OCTETS, 0, sent);
-    if (answered > 0) addOctets(view, row * ROW_OCTETS + 4 * OCTETS, 1, answered);
+    const { view, words } = this.#flows;
+    const counters = row * ROW_OCTETS + 4 * OCTETS;
+    if (sent > 0) addOctets(view, counters, 0, sent);
+    if (answered > 0) addOctets(view, counters, isAfTo(words[row * ROW + PROTOCOLS]!) ? 0 : 1, answered);
     return sent + answered > 0;
   }
 
@@ -517,6 +528,11 @@ export class StateTable {
     this.#lastCount = count;
     return count;
   }
+}
+
+/** pf counts both directions of an af-to state as one. */
+function isAfTo(protocols: number): boolean {
+  return ((protocols ^ (protocols >>> 8)) & 255) !== 0;
 }
 
 function isDone(peerState: number): boolean {

@@ -41,7 +41,12 @@ import {
 } from '../../protocol/flow/terms.js';
 import type { RecordKind, StateAction } from '../../protocol/pfsync/action.js';
 import type { PfsyncHandler } from '../../protocol/pfsync/message.js';
-import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../../protocol/pfsync/record.js';
+import type {
+  BulkView,
+  ClearView,
+  CompressedUpdateView,
+  StateKeyView,
+} from '../../protocol/pfsync/record.js';
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
@@ -177,7 +182,8 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.delete += count;
     this.finishEnding();
     this.#consumer.describeDeleted(first, count);
-    if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0) this.#completeDeleted(first, count);
+    if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
+      this.#completeDeleted(first, count);
     this.#consumer.ended(first, count);
   }
 
@@ -303,7 +309,8 @@ export class StateTracker implements PfsyncHandler {
         this.#ending = undefined;
         break;
       }
-      const isMeant = this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
+      const isMeant =
+        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
       if (!isMeant) continue;
       if (this.#isClear) this.#deleted(slot, FORCED_END);
       else this.#end(slot, FORCED_END);
@@ -379,12 +386,15 @@ export class StateTracker implements PfsyncHandler {
       this.#open(row, origin, isTraffic);
       return;
     }
-    const moved = table.learnCountersOfRow(slot, row, origin);
+    const isExplained = table.lastSign(slot) > table.countedAt(slot);
+    // The numbers first: the advance begins anew where the counters do.
     table.learnPeersOfRow(slot, row);
+    const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || moved) table.hearTraffic(slot);
+    if (isTraffic || (moved && !isExplained)) table.hearTraffic(slot);
     else table.hear(slot);
+    if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -409,19 +419,25 @@ export class StateTracker implements PfsyncHandler {
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
     this.#observer?.appeared(row, table.start(slot), table.now[0]!);
-    if (origin === FROM_UPDATE && this.#options.activeTimeout > 0 && areCounted(view, row * ROW_OCTETS + 4 * OCTETS)) {
+    if (
+      origin === FROM_UPDATE &&
+      this.#options.activeTimeout > 0 &&
+      areCounted(view, row * ROW_OCTETS + 4 * OCTETS)
+    ) {
       this.#reportLongFlow(slot);
     }
   }
 
-  /** A state first seen in an answer: its timeout and what is left of it tell when its last packet was. */
+  /**
+   * An answer shows no traffic by itself: the state's timeout, and what is left of it, tell when its last packet was. An
+   * earlier sign of traffic is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
-    const now = table.now[0]!;
     const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
     const silence = timeoutSeconds(timeout) - table.remaining(slot);
     if (this.#version < 5 || !(silence > 0)) return;
-    table.guessTraffic(slot, Math.max(now - 1000 * silence, table.start(slot)));
+    table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
@@ -429,7 +445,10 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (known === NO_SLOT && this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)) {
+    if (
+      known === NO_SLOT &&
+      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
+    ) {
       this.#statistics.states.lateRecords++;
       return;
     }
