@@ -1,17 +1,19 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
  *
- *     packet ─▶ locatePfsync ─▶ PfsyncReader ─▶ StateTracker ─▶ FlowMapper ─▶ [join] ─▶ [filter] ─▶ sinks
+ *     packet ─▶ locatePfsync ─▶ PfsyncReader ─▶ StateTracker ─▶ flowMapper ─▶ [join] ─▶ [filter] ─▶ outlet ─▶ sinks
  */
 import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/capture/link.js';
 import type { Packet } from '../protocol/capture/packet.js';
 import { InterfaceTable } from '../protocol/flow/interface.js';
 import { type FlowConsumer, type FlowMemory, FlowRows, RowRange } from '../protocol/flow/rows.js';
+import { TagTable } from '../protocol/flow/tags.js';
 import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
 import { printable } from './cli/printable.js';
 import { type FilterOptions, StateFilter } from './flow/filter.js';
 import { flowMapper } from './flow/mapper.js';
 import { NatEvents } from './flow/nat-events.js';
+import { outlet } from './flow/outlet.js';
 import type { Statistics } from './observe/statistics.js';
 import type { Log } from './service/log.js';
 import type { FlowSink } from './sink/flow-sink.js';
@@ -45,7 +47,7 @@ export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMe
       log.warn(`more than ${names} interface names: states of further ones are shown without an interface`);
     },
   });
-  return { rows: new FlowRows(EVENT_ROW + 1), interfaces };
+  return { rows: new FlowRows(EVENT_ROW + 1), interfaces, tags: new TagTable() };
 }
 
 export class Pipeline {
@@ -73,16 +75,16 @@ export class Pipeline {
     log: Log,
     statistics: Statistics,
   ) {
-    const { rows, interfaces } = memory;
+    const { rows } = memory;
     this.#statistics = statistics;
     this.#sinks = sinks;
     this.#log = log;
     const filter = new StateFilter(rows, options);
-    const mapper = flowMapper(memory, filter, statistics, sendTo(sinks));
+    const mapper = flowMapper(memory, filter, statistics, outlet(memory, statistics, sendTo(sinks)));
     const observer = options.natEvents ? new NatEvents(memory, EVENT_ROW, filter, sinks) : undefined;
     const ended = new RowRange(rows, BATCH, BATCH);
     this.tracker = new StateTracker(memory, ended, mapper, statistics, options, observer);
-    this.#reader = new PfsyncReader(new RowRange(rows, 0, BATCH), interfaces, this.tracker);
+    this.#reader = new PfsyncReader(memory, new RowRange(rows, 0, BATCH), this.tracker);
     this.#atOnce = options.atOnce === true || this.tracker.expires;
     this.#onMessage = options.onMessage;
     this.#patience = options.patience ?? Number.POSITIVE_INFINITY;

@@ -1,7 +1,7 @@
 /** Brings what a flow's records show into wire order: the last words of a row, which the encoders copy from. */
 import { swapOctets } from './byte-order.js';
 import type { InterfaceTable } from './interface.js';
-import { TCP } from './pf-terms.js';
+import { REPLY_TO, TCP } from './pf-terms.js';
 import {
   DESCRIPTION,
   DESTINATION_SEQLO,
@@ -14,6 +14,7 @@ import {
   INTERFACE,
   INTERFACES,
   PROTOCOLS,
+  ROUTE,
   ROW,
   ROW_DOUBLES,
   START,
@@ -37,6 +38,12 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
   const sentByInitiator = SENT_BY_INITIATOR;
   const acknowledged = ACKNOWLEDGED;
 
+  /** The record that route-to or reply-to sends another way leaves by that interface. */
+  function setRoute(row: number, route: number): void {
+    const reply = route >>> 24 === REPLY_TO ? 2 : 0;
+    words[row + INTERFACES + reply + 1] = interfaces.indexes[2 * (route & 0xffffff) + 1]!;
+  }
+
   return function prepare(first, count) {
     const { indexes } = interfaces;
     for (let n = first; n < first + count; n++) {
@@ -52,6 +59,7 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
       words[row + INTERFACES + 1] = index & ~inbound;
       words[row + INTERFACES + 2] = index & ~inbound;
       words[row + INTERFACES + 3] = index & inbound;
+      if (words[row + ROUTE] !== 0) setRoute(row, words[row + ROUTE]!);
       const sourceState = (state >>> 16) & 255;
       const destinationState = state >>> 24;
       const seqlo = words[row + DESTINATION_SEQLO]!;

@@ -12,6 +12,7 @@ import {
   FACTS,
   FLOW,
   ID,
+  NEVER_SYNCED,
   OBSERVED,
   OCTETS,
   ORIGIN,
@@ -333,7 +334,8 @@ export class StateTracker implements PfsyncHandler {
     const protocols = words[row * ROW + PROTOCOLS]!;
     if (protocols === 0) return false;
     this.table.now[0] = doubles[row * ROW_DOUBLES + OBSERVED]!;
-    const isNeverSynced = words[row * ROW + FACTS]! >>> 24 !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
+    const isNeverSynced =
+      (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
     if (isNeverSynced) this.#statistics.states.neverSynced++;
     return !isNeverSynced;
   }
