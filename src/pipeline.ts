@@ -11,6 +11,7 @@ import { TagTable } from '../protocol/flow/tags.js';
 import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
 import { printable } from './cli/printable.js';
 import { type FilterOptions, StateFilter } from './flow/filter.js';
+import { type JoinStage, joinStage } from './flow/join.js';
 import { flowMapper } from './flow/mapper.js';
 import { NatEvents } from './flow/nat-events.js';
 import { outlet } from './flow/outlet.js';
@@ -22,6 +23,8 @@ import { countersReader } from './state/printed.js';
 import { StateTracker, type TrackerOptions } from './state/tracker.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
+  /** Make one flow of the two states of a forwarded connection. */
+  readonly join?: boolean;
   /** Report to the sinks when translations begin and end. */
   readonly natEvents?: boolean;
   /** Hand on the states of each message by itself, so that a log has everything in order. */
@@ -32,9 +35,10 @@ export interface PipelineOptions extends FilterOptions, TrackerOptions {
   readonly patience?: number;
 }
 
-/** Rows of a batch: states that are read together, and states that end together. */
+/** Rows of a batch: states that are read together, states that end together, flows that were joined. */
 const BATCH = 128;
 const EVENT_ROW = 2 * BATCH;
+const JOINED_ROWS = EVENT_ROW + 1;
 
 /** The memory that the stages and the sinks share. `ifmap` gives interfaces their ifIndex. */
 export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMemory {
@@ -47,7 +51,7 @@ export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMe
       log.warn(`more than ${names} interface names: states of further ones are shown without an interface`);
     },
   });
-  return { rows: new FlowRows(EVENT_ROW + 1), interfaces, tags: new TagTable() };
+  return { rows: new FlowRows(JOINED_ROWS + BATCH), interfaces, tags: new TagTable() };
 }
 
 export class Pipeline {
@@ -67,6 +71,7 @@ export class Pipeline {
   /** A sink did not drain within `patience`: it holds up nothing until it has. */
   #isImpatient = false;
   readonly #readCounters = countersReader();
+  readonly #join: JoinStage | undefined;
 
   constructor(
     options: PipelineOptions,
@@ -80,7 +85,11 @@ export class Pipeline {
     this.#sinks = sinks;
     this.#log = log;
     const filter = new StateFilter(rows, options);
-    const mapper = flowMapper(memory, filter, statistics, outlet(memory, statistics, sendTo(sinks)));
+    const last = outlet(memory, statistics, sendTo(sinks));
+    this.#join = options.join
+      ? joinStage(memory, new RowRange(rows, JOINED_ROWS, BATCH), statistics, last)
+      : undefined;
+    const mapper = flowMapper(memory, filter, statistics, this.#join ?? last);
     const observer = options.natEvents ? new NatEvents(memory, EVENT_ROW, filter, sinks) : undefined;
     const ended = new RowRange(rows, BATCH, BATCH);
     this.tracker = new StateTracker(memory, ended, mapper, statistics, options, observer);
@@ -154,6 +163,7 @@ export class Pipeline {
   /** Sends what waits to be filled up. */
   flush(): void {
     this.settle();
+    this.#join?.expire(this.time);
     for (const sink of this.#sinks) sink.flush(this.time);
   }
 
@@ -166,6 +176,7 @@ export class Pipeline {
       await this.drained();
     }
     this.settle();
+    this.#join?.flush();
     await Promise.all(this.#sinks.map((sink) => sink.close(this.time)));
   }
 

@@ -13,6 +13,9 @@ import {
   ICMP,
   INTERFACE,
   INTERFACES,
+  JOINED,
+  ORIGIN,
+  OTHER_INTERFACE,
   PROTOCOLS,
   ROUTE,
   ROW,
@@ -44,6 +47,13 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
     words[row + INTERFACES + reply + 1] = interfaces.indexes[2 * (route & 0xffffff) + 1]!;
   }
 
+  /** A joined flow enters by the inbound state's interface and leaves by the outbound state's; its replies the other way. */
+  function setOtherInterface(row: number): void {
+    const index = interfaces.indexes[2 * words[row + OTHER_INTERFACE]! + 1]!;
+    words[row + INTERFACES + 1] = index;
+    words[row + INTERFACES + 2] = index;
+  }
+
   return function prepare(first, count) {
     const { indexes } = interfaces;
     for (let n = first; n < first + count; n++) {
@@ -60,6 +70,7 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
       words[row + INTERFACES + 2] = index & ~inbound;
       words[row + INTERFACES + 3] = index & inbound;
       if (words[row + ROUTE] !== 0) setRoute(row, words[row + ROUTE]!);
+      if ((words[row + ORIGIN]! & JOINED) !== 0) setOtherInterface(row);
       const sourceState = (state >>> 16) & 255;
       const destinationState = state >>> 24;
       const seqlo = words[row + DESTINATION_SEQLO]!;

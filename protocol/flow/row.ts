@@ -46,6 +46,11 @@ export const TRANSLATED_PORTS = 36;
 export const TRANSLATED_REPLY_PORTS = 37;
 /** Number of the tag that a rule gave the state, in the tag table; 0 is none. */
 export const TAG = 38;
+/**
+ * Of protocols without ports, what stands in their place for the source, as numbers: of the original view in the low 16 bits,
+ * of the translated view in the high ones. In ICMP it is an id.
+ */
+export const IDENTIFIERS = 39;
 /** Up to here is what the state table keeps of a state: an even number of words. */
 export const KEPT = 40;
 
@@ -64,6 +69,8 @@ export const END = 24;
 export const FLOW = 50;
 /** From the low octet up: who reported the counters (terms), 1 in a joined flow. */
 export const ORIGIN = 51;
+/** In ORIGIN: the flow is of two states. */
+export const JOINED = 1 << 8;
 /** Seconds between the report of the counters and the message that ended the flow; with PARTIAL and TCPSEQ. */
 export const COUNTERS_AGE = 52;
 /** Of a joined flow: number of the outbound state's interface, and the id of that state (wire, two words). */

@@ -21,6 +21,7 @@ import {
   FACTS,
   ICMP_TYPE_KNOWN,
   ID,
+  IDENTIFIERS,
   INTERFACE,
   INTERFACE_FROM_RECORD,
   NEVER_SYNCED,
@@ -158,6 +159,7 @@ export function stateReader({ rows, interfaces, tags }: FlowMemory): StateReader
       words[row + REPLY_PORTS] = (otherPort | (port << 16)) & mask;
       words[row + TRANSLATED_PORTS] = (portAfter | (otherPortAfter << 16)) & mask;
       words[row + TRANSLATED_REPLY_PORTS] = (otherPortAfter | (portAfter << 16)) & mask;
+      words[row + IDENTIFIERS] = (port | (portAfter << 16)) & ~mask;
       differ |= ((port ^ portAfter) | (otherPort ^ otherPortAfter)) & mask;
       words[row + FACTS] = (differ | -differ) >>> 31;
       if (layout.stateFlags !== 0) {

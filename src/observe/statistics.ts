@@ -89,6 +89,15 @@ export class StateCounts {
   timedOut = 0;
 }
 
+/** What became of the halves of forwarded connections, with --join. */
+export class JoinCounts {
+  /** Connections of which both states reported exact counters that differ. */
+  differing = 0;
+  /** States whose other half did not come in time, and those that had to go alone because too many were waiting. */
+  alone = 0;
+  early = 0;
+}
+
 /** What the live sources counted. */
 export class SourceCounts {
   /** Packets that the kernel had no room for, and those it had that tcpdump ended without reading. */
@@ -127,6 +136,7 @@ export class Statistics {
   readonly sources = new SourceCounts();
   readonly states = new StateCounts();
   readonly halves = new HalfCounts();
+  readonly joins = new JoinCounts();
   /** Flow records: one for each direction that a flow tells of. */
   flows = 0;
   /** The same by where their counters come from. */
