@@ -32,7 +32,7 @@ import {
   escapeText,
   type FlowFormat,
   interfaceWriter,
-  shownPairs,
+  sidesShown,
   TRANSLATED,
 } from './text-format.js';
 
@@ -75,7 +75,7 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
   const writeInterface = interfaceWriter(octets, interfaces, cellOf);
   const portMasks = PORT_MASKS;
-  const pairs = shownPairs(nat);
+  const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
 
   const pieces = (...texts: string[]) => Int32Array.from(texts, addPiece);
@@ -100,19 +100,19 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   function writeRecord(n: number, line: number, isReply: number): number {
     const row = n * ROW;
     const flow = words[row + FLOW]!;
-    const pair = pairs[words[row + STATE]! & INBOUND]!;
-    const description = words[row + DESCRIPTION + 2 * pair + isReply]!;
+    const side = sides[words[row + STATE]! & 3]!;
+    const description = words[row + DESCRIPTION + 2 * side + isReply]!;
     let at = writeTime(line, doubles, n * ROW_DOUBLES + START);
     at = writePiece(at, comma);
     at = writeTime(at, doubles, n * ROW_DOUBLES + END);
     at = writePiece(at, comma);
-    at = writeEnds(row, at, isReply, pair);
+    at = writeEnds(row, at, isReply, side);
     at = writePiece(at, comma);
     at = writeSmall(at, description & 255);
     at = writeCounters(row, at, isReply);
     at = writePiece(at, comma);
     if (description >>> 24 !== 0) at = writeSmall(at, description >>> 24);
-    at = writeIcmp(row, at, pair);
+    at = writeIcmp(row, at, side);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     const isTranslated = (words[row + FACTS]! & showsPostNat) !== 0;
     at = isTranslated ? writeEnds(row, at, isReply, TRANSLATED) : writePiece(at, threeCommas);
@@ -136,11 +136,11 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   }
 
   /** Four cells: addresses and ports. */
-  function writeEnds(row: number, at: number, isReply: number, pair: number): number {
-    const ends = row + ADDRESSES + 2 * ADDRESS * pair;
+  function writeEnds(row: number, at: number, isReply: number, side: number): number {
+    const ends = row + ADDRESSES + 2 * ADDRESS * side;
     const source = ends + ADDRESS * isReply;
     const destination = ends + ADDRESS - ADDRESS * isReply;
-    const protocol = words[row + PROTOCOLS]! >>> (8 * pair);
+    const protocol = words[row + PROTOCOLS]! >>> (8 * side);
     if ((protocol & 255) === 4) {
       at = writePiece(writeIpv4(at, words[source]!), comma);
       at = writeIpv4(at, words[destination]!);
@@ -149,7 +149,7 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
       at = writeIpv6(at, view, 4 * destination);
     }
     if (portMasks[(protocol >>> 16) & 255] === 0) return writePiece(at, twoCommas);
-    const ports = words[row + PORTS + 2 * pair + isReply]!;
+    const ports = words[row + PORTS + 2 * side + isReply]!;
     at = writePiece(at, comma);
     at = writeNumber(at, ((ports & 255) << 8) | ((ports >>> 8) & 255));
     at = writePiece(at, comma);
@@ -166,11 +166,11 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
     return writeCounter(at, view, counter + 4 * PACKETS);
   }
 
-  /** Two cells, each behind its comma. The type belongs to the family of the original pair. */
-  function writeIcmp(row: number, at: number, pair: number): number {
+  /** Two cells, each behind its comma. The type belongs to the original side. */
+  function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
     const isKnown = (words[row + FACTS]! & 0xff_0000) !== 0;
-    if (!isKnown || ((families ^ (families >>> (8 * pair))) & 255) !== 0) return writePiece(at, twoCommas);
+    if (!isKnown || ((families ^ (families >>> (8 * side))) & 255) !== 0) return writePiece(at, twoCommas);
     at = writePiece(at, comma);
     at = writeSmall(at, words[row + ICMP]! & 255);
     at = writePiece(at, comma);

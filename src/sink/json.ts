@@ -45,7 +45,7 @@ import {
   escapeText,
   type FlowFormat,
   interfaceWriter,
-  shownPairs,
+  sidesShown,
   TRANSLATED,
 } from './text-format.js';
 
@@ -59,7 +59,7 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
     name === '' ? '' : `,"interfaceName":"${escapeText(name).replaceAll('"', '\\"')}"`,
   );
   const portMasks = PORT_MASKS;
-  const pairs = shownPairs(nat);
+  const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
 
   const pieces = (...texts: string[]) => Int32Array.from(texts, addPiece);
@@ -117,9 +117,9 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
 
   /** What differs between the records of a flow: ends, counters and direction. */
   function writeTraffic(row: number, at: number, isReply: number): number {
-    const pair = pairs[words[row + STATE]! & INBOUND]!;
-    const description = words[row + DESCRIPTION + 2 * pair + isReply]!;
-    at = writeEnds(row, at, isReply, pair, 0);
+    const side = sides[words[row + STATE]! & 3]!;
+    const description = words[row + DESCRIPTION + 2 * side + isReply]!;
+    at = writeEnds(row, at, isReply, side, 0);
     at = writePiece(at, protocols[description & 255]!);
     if ((words[row + FLOW]! & 255) !== NONE) {
       const counter = 4 * (row + REPLY_COUNTERS * isReply);
@@ -133,17 +133,17 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
       at = writeSmall(at, description >>> 24);
     }
     const facts = words[row + FACTS]!;
-    if ((facts & 0xff_0000) !== 0) at = writeIcmp(row, at, pair);
+    if ((facts & 0xff_0000) !== 0) at = writeIcmp(row, at, side);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     return (facts & showsPostNat) !== 0 ? writeEnds(row, at, isReply, TRANSLATED, 1) : at;
   }
 
-  /** Addresses and ports of one pair; `isPostNat` chooses their keys. */
-  function writeEnds(row: number, at: number, isReply: number, pair: number, isPostNat: number): number {
-    const ends = row + ADDRESSES + 2 * ADDRESS * pair;
+  /** Addresses and ports of one side of the translation; `isPostNat` chooses their keys. */
+  function writeEnds(row: number, at: number, isReply: number, side: number, isPostNat: number): number {
+    const ends = row + ADDRESSES + 2 * ADDRESS * side;
     const source = ends + ADDRESS * isReply;
     const destination = ends + ADDRESS - ADDRESS * isReply;
-    const protocol = words[row + PROTOCOLS]! >>> (8 * pair);
+    const protocol = words[row + PROTOCOLS]! >>> (8 * side);
     if ((protocol & 255) === 4) {
       at = writePiece(at, source4[isPostNat]!);
       at = writeIpv4(at, words[source]!);
@@ -156,17 +156,17 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
       at = writeIpv6(at, view, 4 * destination);
     }
     if (portMasks[(protocol >>> 16) & 255] === 0) return writePiece(at, quote);
-    const ports = words[row + PORTS + 2 * pair + isReply]!;
+    const ports = words[row + PORTS + 2 * side + isReply]!;
     at = writePiece(at, sourcePort[isPostNat]!);
     at = writeNumber(at, ((ports & 255) << 8) | ((ports >>> 8) & 255));
     at = writePiece(at, destinationPort[isPostNat]!);
     return writeNumber(at, ((ports >>> 8) & 0xff00) | (ports >>> 24));
   }
 
-  /** The type belongs to the family of the original pair. */
-  function writeIcmp(row: number, at: number, pair: number): number {
+  /** The type belongs to the original side. */
+  function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
-    const family = (families >>> (8 * pair)) & 255;
+    const family = (families >>> (8 * side)) & 255;
     if (family !== (families & 255)) return at;
     const kind = family === 4 ? 0 : 1;
     at = writePiece(at, icmpType[kind]!);

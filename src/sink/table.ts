@@ -1,5 +1,5 @@
 /** Flows as a table for the eye, after `nfdump -o long`. Times are UTC, numbers exact. */
-import { INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
+import { PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -27,7 +27,7 @@ import {
   type FlowFormat,
   interfaceWriter,
   ORIGINAL,
-  shownPairs,
+  sidesShown,
   TRANSLATED,
 } from './text-format.js';
 
@@ -74,13 +74,13 @@ const LAST_DATE = 8.64e15;
 export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeString, writeNumber } = ascii;
+  const { octets, addPiece, writePiece, copy, writeString, writeNumber, writeThree } = ascii;
   const { writeCounter, writeTime, writeIpv4, writeIpv6 } = ascii;
   // In one piece, so that columns can be counted by blanks.
   const writeInterface = interfaceWriter(octets, interfaces, (name) =>
     name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020'),
   );
-  const pairs = shownPairs(nat);
+  const sides = sidesShown(nat);
   const pieces = (...texts: string[]) => Int32Array.from(texts, addPiece);
   const protocols = pieces(...Array.from({ length: 256 }, (_, n) => PROTOCOL_NAMES[n] ?? `${n}`));
   const directions = pieces('in', 'out');
@@ -92,6 +92,9 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   const colon = addPiece(':');
   const dot = addPiece('.');
   const lineEnd = addPiece('\n');
+  /** Both records of a flow begin in the same second, and many flows do. */
+  let lastSecond = -1;
+  let lastDate = '';
 
   function write(n: number, line: number): number {
     const has = (words[n * ROW + FLOW]! >>> 8) & 255;
@@ -104,16 +107,16 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   function writeRecord(n: number, line: number, isReply: number): number {
     const row = n * ROW;
     const aside = line + ASIDE;
-    const pair = pairs[words[row + STATE]! & INBOUND]!;
-    const description = words[row + DESCRIPTION + 2 * pair + isReply]!;
+    const side = sides[words[row + STATE]! & 3]!;
+    const description = words[row + DESCRIPTION + 2 * side + isReply]!;
     let at = writeDate(line, n);
     at = endAt(line + DURATION_END, at, aside, writeDuration(aside, n));
     at = writePiece(startAt(line + PROTOCOL_START, at), protocols[description & 255]!);
-    at = endAt(line + SOURCE_END, at, aside, writeAddress(aside, row, pair, isReply));
-    at = writePort(at, row, pair, isReply);
+    at = endAt(line + SOURCE_END, at, aside, writeAddress(aside, row, side, isReply));
+    at = writePort(at, row, side, isReply);
     at = writePiece(startAt(line + ARROW_START, at), arrow);
-    at = endAt(line + DESTINATION_END, at, aside, writeAddress(aside, row, pair, isReply ^ 1));
-    at = writePort(at, row, pair, isReply ^ 1);
+    at = endAt(line + DESTINATION_END, at, aside, writeAddress(aside, row, side, isReply ^ 1));
+    at = writePort(at, row, side, isReply ^ 1);
     at = writePiece(startAt(line + DIRECTION_START, at), directions[(description >>> 8) & 1]!);
     at = writeInterface(startAt(line + INTERFACE_START, at), words[row + INTERFACE]!);
     at = endAt(line + PACKETS_END, at, aside, writeAmount(aside, row, PACKETS + REPLY_COUNTERS * isReply));
@@ -129,7 +132,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   /** Blanks up to the column, one at least. Returns where the text goes. */
   function startAt(column: number, at: number): number {
     const start = Math.max(column, at + 1);
-    octets.fill(BLANK, at, start);
+    while (at < start) octets[at++] = BLANK;
     return start;
   }
 
@@ -143,8 +146,14 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   function writeDate(at: number, n: number): number {
     const time = doubles[n * ROW_DOUBLES + START]!;
     if (time > LAST_DATE) return writeTime(at, doubles, n * ROW_DOUBLES + START);
-    const text = new Date(Math.max(0, Math.floor(time))).toISOString();
-    return writeString(at, text.replace('T', ' ').slice(0, -1));
+    const start = Math.max(0, Math.floor(time));
+    const second = Math.floor(start / 1000);
+    if (second !== lastSecond) {
+      lastSecond = second;
+      // Without milliseconds and the Z.
+      lastDate = new Date(1000 * second).toISOString().replace('T', ' ').slice(0, -4);
+    }
+    return writeThree(writeString(at, lastDate), start - 1000 * second);
   }
 
   /** Seconds with three decimals. */
@@ -157,18 +166,18 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   }
 
   /** `end` is 0 for the initiator's address and port, 1 for the responder's. */
-  function writeAddress(at: number, row: number, pair: number, end: number): number {
-    const address = row + ADDRESSES + ADDRESS * (2 * pair + end);
-    const isIpv4 = ((words[row + PROTOCOLS]! >>> (8 * pair)) & 255) === 4;
+  function writeAddress(at: number, row: number, side: number, end: number): number {
+    const address = row + ADDRESSES + ADDRESS * (2 * side + end);
+    const isIpv4 = ((words[row + PROTOCOLS]! >>> (8 * side)) & 255) === 4;
     return isIpv4 ? writeIpv4(at, words[address]!) : writeIpv6(at, view, 4 * address);
   }
 
   /** A dot before the port of an IPv6 address, as nfdump has it. */
-  function writePort(at: number, row: number, pair: number, end: number): number {
-    const protocol = words[row + PROTOCOLS]! >>> (8 * pair);
+  function writePort(at: number, row: number, side: number, end: number): number {
+    const protocol = words[row + PROTOCOLS]! >>> (8 * side);
     if (PORT_MASKS[(protocol >>> 16) & 255] === 0) return at;
     at = writePiece(at, (protocol & 255) === 4 ? colon : dot);
-    return writeNumber(at, view.getUint16(4 * (row + PORTS + 2 * pair) + 2 * end));
+    return writeNumber(at, view.getUint16(4 * (row + PORTS + 2 * side) + 2 * end));
   }
 
   /** `~` before a number: at least that many. `-`: not known. */

@@ -1,5 +1,6 @@
 /** What the text formats have in common: what a format is, the view that it shows, and text from packets. */
 import type { InterfaceTable } from '../../protocol/flow/interface.js';
+import { INBOUND, OUTBOUND } from '../../protocol/flow/pf-terms.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import type { NatView } from '../../protocol/flow/terms.js';
 
@@ -23,17 +24,16 @@ export const BLOCK = 65_536;
 /** ... and has room for the lines of one flow more, and for what writing them needs behind them. */
 export const BLOCK_OCTETS = BLOCK + 8192;
 
-/** Ends of a state (pf-terms) are in pairs, the original one and the translated one; as numbers 0 and 1. */
+/** Which side of a state's translation its records show. */
 export const ORIGINAL = 0;
 export const TRANSLATED = 1;
 
-/** The pair that records show of a state, by the low bit of pf's direction: outbound, inbound. */
-export function shownPairs(nat: NatView): Int32Array {
-  // Inside is the translated packet of a state that came in, and the packet before translation of one that went out.
-  return Int32Array.of(
-    nat === 'translated' ? TRANSLATED : ORIGINAL,
-    nat === 'original' ? ORIGINAL : TRANSLATED,
-  );
+/** By pf's direction. A lookup, because no processor can predict a state's direction. */
+export function sidesShown(nat: NatView): Int32Array {
+  const sides = new Int32Array(4);
+  sides[INBOUND] = nat === 'original' ? ORIGINAL : TRANSLATED;
+  sides[OUTBOUND] = nat === 'translated' ? TRANSLATED : ORIGINAL;
+  return sides;
 }
 
 /** Octets that a text of an interface's name may have: the name's 16 escaped, and what stands around it. */
