@@ -106,7 +106,7 @@ export class OutputFile {
       this.#records += records;
       return;
     }
-    this.#queue.push({ octets: octets.slice(0, length), records, written });
+    this.#queue.push({ octets: new Uint8Array(octets.subarray(0, length)), records, written });
     this.#queuedOctets += length - written;
     if (this.isGone) this.#end();
   }
