@@ -15,6 +15,8 @@ export class Payload {
   end = 0;
   /** Where it ends by the IP header, or on the wire when there is none: padding lies outside, what the snaplen cut inside. */
   wireEnd = 0;
+  /** A number of the firewall that sent it, from the source address of its IP header; 0 where there is none, as on a tap. */
+  sender = 0;
 }
 
 const LINK_NULL = 0;
@@ -51,7 +53,10 @@ const IPV4_PROTOCOL = 9;
 /** The more-fragments flag and the fragment offset. */
 const IPV4_FRAGMENT = 0x3fff;
 
+const IPV4_SOURCE = 12;
+
 const IPV6_HEADER = 40;
+const IPV6_SOURCE = 8;
 const IPV6_NEXT_HEADER = 6;
 const IPV6_HOP_BY_HOP = 0;
 const IPV6_ROUTING = 43;
@@ -204,7 +209,9 @@ function inIpv4(view: DataView, at: number, end: number, wireEnd: number, payloa
   const total = view.getUint16(at + 2);
   const ipEnd = total === 0 ? wireEnd : at + total;
   if (start < at + IPV4_HEADER || start > end || start > ipEnd) return 'truncated';
-  return found(payload, start, Math.min(end, ipEnd), ipEnd);
+  found(payload, start, Math.min(end, ipEnd), ipEnd);
+  payload.sender = view.getInt32(at + IPV4_SOURCE);
+  return 'pfsync';
 }
 
 function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payload: Payload): LinkVerdict {
@@ -228,14 +235,24 @@ function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payloa
   }
   if (next !== PROTOCOL_PFSYNC) return 'other';
   if (start > atHand) return 'truncated';
-  return found(payload, start, atHand, ipEnd);
+  found(payload, start, atHand, ipEnd);
+  payload.sender = hashOf(view, at + IPV6_SOURCE);
+  return 'pfsync';
 }
 
 function found(payload: Payload, start: number, end: number, wireEnd: number): 'pfsync' {
   payload.start = start;
   payload.end = end;
   payload.wireEnd = wireEnd;
+  payload.sender = 0;
   return 'pfsync';
+}
+
+/** A number for an IPv6 address: a pair of firewalls has two, which are told apart. */
+function hashOf(view: DataView, at: number): number {
+  let hash = 0;
+  for (let word = 0; word < 4; word++) hash = Math.imul(hash, 31) + view.getInt32(at + 4 * word);
+  return hash | 0;
 }
 
 /** -1 when the octet is not there. */
