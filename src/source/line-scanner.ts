@@ -14,7 +14,7 @@ const WORD = 2 ** 32;
 
 /** A position in a line. What reads a field moves it behind the field, or returns false and leaves it anywhere in it. */
 export class LineScanner {
-  #octets = new Uint8Array(0);
+  #octets: Uint8Array = new Uint8Array(0);
   #end = 0;
   at = 0;
 

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import type { Packet } from '../../protocol/capture/packet.js';
 import type { Options } from '../cli/option-table.js';
+import type { Endpoint } from '../cli/option-values.js';
 import type { Log } from '../service/log.js';
 import { monotonic } from '../service/monotonic.js';
 import { PrivilegedShells } from '../service/privileged-shell.js';
@@ -106,16 +107,21 @@ export class LiveSources {
   }
 }
 
+/** What of the options says where our own exports go. */
+export interface OwnExports {
+  readonly collectors: readonly Pick<Endpoint, 'host' | 'port'>[];
+  readonly relay?: Pick<Endpoint, 'host' | 'port'>;
+  /** Whether their states are to be left out. */
+  readonly excludeSelf: boolean;
+}
+
 export interface OwnAddress {
   readonly address: string;
   readonly port: number;
 }
 
-/** Where our own exports go: every address that the names of collectors and relay stand for. Empty when own states are to be kept. */
-export async function ownAddresses(
-  options: Pick<Options, 'collectors' | 'relay' | 'excludeSelf'>,
-): Promise<OwnAddress[]> {
-  const { collectors, relay, excludeSelf } = options;
+/** Every address that the names of collectors and relay stand for. Empty when the states of our own exports are to be kept. */
+export async function ownAddresses({ collectors, relay, excludeSelf }: OwnExports): Promise<OwnAddress[]> {
   if (!excludeSelf) return [];
   const ends = relay === undefined ? collectors : [...collectors, relay];
   const resolved = ends.map(async ({ host, port }) => {
