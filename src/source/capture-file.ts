@@ -45,7 +45,7 @@ export class CaptureOpenError extends Error {
 }
 
 /** Octets of one read. */
-const READ_STEP = 2 << 20;
+const READ_STEP = 1 << 20;
 
 /** After so many octets the clock is read, and after so many milliseconds the event loop turns: timers, signals and sockets get their turn. */
 const CHECK_INTERVAL = 4 << 20;
