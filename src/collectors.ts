@@ -1,18 +1,19 @@
 /** Opens an exporter for each collector that was asked for. */
+
+import type { FlowEncoder, MessageRoom } from '../protocol/export/message.js';
 import type { ExportCounts } from '../protocol/export/statistics.js';
 import type { NatView } from '../protocol/flow/terms.js';
-import type { FlowEncoder, MessageRoom } from '../protocol/export/message.js';
-import type { Extent } from './source/capture-size.js';
-import { Distribution } from './sink/distribution.js';
-import { exportCounts } from './observe/export-counts.js';
-import { Exporter } from './sink/exporter.js';
-import type { FlowSink } from './sink/flow-sink.js';
-import type { Log } from './service/log.js';
 import type { Options } from './cli/option-table.js';
 import { type CollectorSpec, optionsChoice } from './cli/option-values.js';
-import { paceOf } from './transport/pace.js';
+import { exportCounts } from './observe/export-counts.js';
 import type { Stats } from './observe/statistics.js';
+import type { Log } from './service/log.js';
+import { Distribution } from './sink/distribution.js';
+import { Exporter } from './sink/exporter.js';
+import type { FlowSink } from './sink/flow-sink.js';
 import type { Transport } from './sink/transport.js';
+import type { Extent } from './source/capture-size.js';
+import { paceOf } from './transport/pace.js';
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */

@@ -180,12 +180,13 @@ export class Run {
 }
 
 async function pipelineOptions(options: Options, relay: Relay | undefined): Promise<PipelineOptions> {
-  const { direction, noUncounted, maxStates, natEvents, reads, debug } = options;
+  const { direction, join, noUncounted, maxStates, natEvents, reads, debug } = options;
   const isLive = reads.length === 0;
   const self = isLive ? await selfFilter(options) : undefined;
   return {
     direction,
     noUncounted,
+    join,
     maxStates,
     natEvents,
     atOnce: debug,

@@ -83,6 +83,7 @@ export interface OptionFields {
   readonly ifmap: ReadonlyMap<string, number>;
   /** Seconds; 0 is off. */
   readonly activeTimeout: number;
+  readonly join: boolean;
   readonly biflow: boolean;
   readonly template: TemplateProfile;
   /** For IPFIX; v9 always has both. */
@@ -196,6 +197,8 @@ export const OPTION_TABLE: Table = {
     help: 'interface numbers, as in em0=1,em1=2 or all/in=1,all/out=2' },
   activeTimeout: { section: 'Flow records', name: 'active-timeout', argument: 'seconds', initial: 0, standard: '0', read: seconds(1, 'off'),
     help: 'also report open states this often; 0 is never' },
+  join: { section: 'Flow records', name: 'join', initial: false, read: yesOrNo,
+    help: 'make one flow of the two states of a forwarded connection' },
   biflow: { section: 'Flow records', name: 'biflow', initial: false, read: yesOrNo,
     help: 'one IPFIX record for both directions (RFC 5103)' },
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,

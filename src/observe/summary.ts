@@ -1,5 +1,5 @@
 /** The summary of a run, as one line of JSON or as a block to read. */
-import type { Statistics, Tally } from './statistics.js';
+import type { JoinCounts, Statistics, Tally } from './statistics.js';
 
 /** What one sink did with the flows. */
 export type SinkResult = CollectorResult | OutputResult | RelayResult;
@@ -58,7 +58,7 @@ export function addsUp({ states, skipped, counters, flows }: Statistics): boolea
 }
 
 export function summaryJson(statistics: Statistics, results: readonly SinkResult[]): string {
-  const { halves, ignored, records, skipped, sources, states } = statistics;
+  const { halves, ignored, joins, records, skipped, sources, states } = statistics;
   const { collectors, outputs, relays } = byKind(results);
   return json({
     packets: statistics.packets,
@@ -70,6 +70,7 @@ export function summaryJson(statistics: Statistics, results: readonly SinkResult
     pfsyncRecords: { ...records, unknownActions: statistics.unknownActions },
     states: { ...states },
     forwarded: { statesSampled: halves.states, pairs: halves.pairs },
+    joins: { ...joins },
     skipped: skipped.toObject(),
     flows: statistics.flows,
     counters: { ...statistics.counters },
@@ -85,7 +86,7 @@ export function summaryJson(statistics: Statistics, results: readonly SinkResult
 
 /** Lines without an end of line after the last. */
 export function summaryText(statistics: Statistics, results: readonly SinkResult[]): string {
-  const { ignored, records, skipped, counters } = statistics;
+  const { ignored, joins, records, skipped, counters } = statistics;
   const { ended, exported, joined, open, ...otherStates } = statistics.states;
   const recordsRead = Object.values(records).reduce((total, count) => total + count, 0);
   const versions = Object.entries(statistics.versions).map(
@@ -103,6 +104,7 @@ export function summaryText(statistics: Statistics, results: readonly SinkResult
     ],
     ['states ended', ended, details(Object.entries({ exported, joined }))],
     ['states skipped', skipped.total, reasons(skipped)],
+    ...joinRows(joins),
     ['states open', open, details(Object.entries(otherStates))],
     ['flows', statistics.flows, details(Object.entries(counters))],
     ['octets', statistics.octets.value, ''],
@@ -112,7 +114,8 @@ export function summaryText(statistics: Statistics, results: readonly SinkResult
   const lines = rows.map(([name, count, text]) =>
     `${name.padEnd(NAME_WIDTH)} ${grouped(count).padStart(width)}  ${text}`.trimEnd(),
   );
-  const advice = statistics.halves.areMost && !('direction' in skipped.toObject()) ? [HALVES] : [];
+  const advice =
+    statistics.halves.areMost && joined === 0 && !('direction' in skipped.toObject()) ? [HALVES] : [];
   return [...lines, ...results.map(resultLine), ...advice].join('\n');
 }
 
@@ -124,8 +127,14 @@ function sourceRows({ sources }: Statistics): [string, number, string][] {
   return text === '' ? [] : [['kernel drops', sources.kernelDrops, text]];
 }
 
+/** Nothing waits for another half without --join. */
+function joinRows({ alone, early, differing }: JoinCounts): [string, number, string][] {
+  const text = details(Object.entries({ early, differing }));
+  return alone + early + differing > 0 ? [['halves alone', alone, text]] : [];
+}
+
 const HALVES =
-  'Most states are halves of a forwarded connection, in on one interface and out on another: -S in would keep one flow of each.';
+  'Most states are halves of a forwarded connection, in on one interface and out on another: --join would make one flow of both.';
 
 function byKind(results: readonly SinkResult[]) {
   return {

@@ -4,16 +4,21 @@ import {
   ADDRESS,
   ADDRESSES,
   ANCHOR,
+  COUNTERS_AGE,
   CREATOR,
   DESCRIPTION,
   END,
   FACTS,
   FLOW,
   ICMP,
+  ICMP_TYPE_KNOWN,
   ID,
   INTERFACE,
+  JOINED,
   OCTETS,
   ORIGIN,
+  OTHER_ID,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -23,9 +28,19 @@ import {
   RULE,
   START,
   STATE,
+  TAG,
 } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
-import { FORWARD, type NatView, NONE, ORIGINS, PROVENANCE, REPLY } from '../../protocol/flow/terms.js';
+import {
+  FORWARD,
+  type NatView,
+  NONE,
+  ORIGINS,
+  PARTIAL,
+  PROVENANCE,
+  REPLY,
+  TCPSEQ,
+} from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
 import {
   BLOCK_OCTETS,
@@ -64,14 +79,19 @@ const COLUMNS = [
   'anchor',
   'counters',
   'countersFrom',
+  'countersAge',
   'reply',
+  'ingressInterfaceName',
+  'egressInterfaceName',
+  'otherStateId',
+  'tag',
 ];
 
 /** `nat` `original`: the original view, and the post-NAT cells of translated flows; else that view alone. */
-export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
+export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, writeString, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
   const writeInterface = interfaceWriter(octets, interfaces, cellOf);
   const portMasks = PORT_MASKS;
@@ -87,7 +107,8 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   const stateDirection = pieces(',out,', ',in,');
   const provenances = pieces(...PROVENANCE.map((provenance) => `,${provenance},`));
   const origins = pieces(...ORIGINS);
-  const reply = pieces(',false\n', ',true\n');
+  const reply = pieces(',false,', ',true,');
+  const lineEnd = addPiece('\n');
 
   function write(n: number, line: number): number {
     const directions = (words[n * ROW + FLOW]! >>> 8) & 255;
@@ -117,7 +138,8 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
     const isTranslated = (words[row + FACTS]! & showsPostNat) !== 0;
     at = isTranslated ? writeEnds(row, at, isReply, TRANSLATED) : writePiece(at, threeCommas);
     at = writePiece(at, comma);
-    at = writeInterface(at, words[row + INTERFACE]!);
+    const isJoined = (words[row + ORIGIN]! & JOINED) !== 0;
+    if (!isJoined) at = writeInterface(at, words[row + INTERFACE]!);
     at = writePiece(at, comma);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, comma);
@@ -131,8 +153,24 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
     if (words[row + ANCHOR]! >= 0) at = writeNumber(at, words[row + ANCHOR]!);
     at = writePiece(at, provenances[flow & 255]!);
     const origin = words[row + ORIGIN]! & 255;
-    if ((flow & 255) !== NONE && origin < ORIGINS.length) at = writePiece(at, origins[origin]!);
-    return writePiece(at, reply[isReply]!);
+    const provenance = flow & 255;
+    if (provenance !== NONE && origin < ORIGINS.length) at = writePiece(at, origins[origin]!);
+    at = writePiece(at, comma);
+    if (provenance === PARTIAL || provenance === TCPSEQ) at = writeInteger(at, words[row + COUNTERS_AGE]!);
+    at = writePiece(at, reply[isReply]!);
+    at = isJoined ? writeJoined(row, at, isReply) : writePiece(at, twoCommas);
+    at = writePiece(at, comma);
+    if (words[row + TAG] !== 0) at = writeString(at, cellOf(tags.names[words[row + TAG]!]!));
+    return writePiece(at, lineEnd);
+  }
+
+  /** Three cells: where the record of a joined flow enters and leaves, and the id of the flow's other state. */
+  function writeJoined(row: number, at: number, isReply: number): number {
+    at = writeInterface(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
+    at = writePiece(at, comma);
+    at = writeInterface(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
+    at = writePiece(at, comma);
+    return writeHexadecimal(writeHexadecimal(at, words[row + OTHER_ID]!), words[row + OTHER_ID + 1]!);
   }
 
   /** Four cells: addresses and ports. */
@@ -169,7 +207,7 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   /** Two cells, each behind its comma. The type belongs to the original side. */
   function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
-    const isKnown = (words[row + FACTS]! & 0xff_0000) !== 0;
+    const isKnown = (words[row + FACTS]! & ICMP_TYPE_KNOWN) !== 0;
     if (!isKnown || ((families ^ (families >>> (8 * side))) & 255) !== 0) return writePiece(at, twoCommas);
     at = writePiece(at, comma);
     at = writeSmall(at, words[row + ICMP]! & 255);

@@ -2,7 +2,7 @@
  * Flows as one JSON object a line: keys are Information Element names, and what has no element stands under `pf`. A key is
  * left out where its value is not known.
  */
-import { INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
+import { countsBothDirections, INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -14,10 +14,15 @@ import {
   FACTS,
   FLOW,
   ICMP,
+  ICMP_TYPE_KNOWN,
   ID,
   INTERFACE,
+  INTERFACE_FROM_RECORD,
+  JOINED,
   OCTETS,
   ORIGIN,
+  OTHER_ID,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -27,6 +32,7 @@ import {
   RULE,
   START,
   STATE,
+  TAG,
 } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import {
@@ -50,14 +56,16 @@ import {
 } from './text-format.js';
 
 /** `nat` `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
-export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
+export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, copy, writeString, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const writeInterface = interfaceWriter(octets, interfaces, (name) =>
-    name === '' ? '' : `,"interfaceName":"${escapeText(name).replaceAll('"', '\\"')}"`,
-  );
+  const interfaceMember = (key: string) =>
+    interfaceWriter(octets, interfaces, (name) => (name === '' ? '' : `,"${key}":"${escapeString(name)}"`));
+  const writeInterface = interfaceMember('interfaceName');
+  const writeIngress = interfaceMember('ingressInterfaceName');
+  const writeEgress = interfaceMember('egressInterfaceName');
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -95,6 +103,10 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   );
   const reply = pieces('false', 'true');
   const countersAge = addPiece(',"countersAge":');
+  const fromRecord = addPiece(',"interfaceFrom":"record"');
+  const tag = addPiece(',"tag":"');
+  const bothDirections = addPiece(',"bothDirections":true');
+  const joined = addPiece(',"joined":true,"otherStateId":"');
   const lineEnd = addPiece('}}\n');
 
   function write(n: number, line: number): number {
@@ -133,7 +145,7 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
       at = writeSmall(at, description >>> 24);
     }
     const facts = words[row + FACTS]!;
-    if ((facts & 0xff_0000) !== 0) at = writeIcmp(row, at, side);
+    if ((facts & ICMP_TYPE_KNOWN) !== 0) at = writeIcmp(row, at, side);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     return (facts & showsPostNat) !== 0 ? writeEnds(row, at, isReply, TRANSLATED, 1) : at;
   }
@@ -178,7 +190,8 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   /** What both records of a flow have in common, up to the value of `reply`. */
   function writeState(row: number, at: number): number {
     const flow = words[row + FLOW]!;
-    at = writeInterface(at, words[row + INTERFACE]!);
+    const isJoined = (words[row + ORIGIN]! & JOINED) !== 0;
+    if (!isJoined) at = writeInterface(at, words[row + INTERFACE]!);
     at = writePiece(at, endReason);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, stateId);
@@ -189,15 +202,32 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
     at = writePiece(at, stateDirection[words[row + STATE]! & INBOUND]!);
     if (words[row + RULE]! !== -1) at = writeInteger(writePiece(at, rule), words[row + RULE]!);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(writePiece(at, anchor), words[row + ANCHOR]!);
+    if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, fromRecord);
+    if (words[row + TAG] !== 0) at = writeTag(at, words[row + TAG]!);
+    if (countsBothDirections(words[row + PROTOCOLS]!)) at = writePiece(at, bothDirections);
+    if (isJoined) at = writeJoined(row, at);
     const provenance = flow & 255;
     const origin = words[row + ORIGIN]! & 255;
     const isKnown = provenance !== NONE && origin < ORIGINS.length;
     return writePiece(at, isKnown ? countersFrom[provenance]![origin]! : counters[provenance]!);
   }
 
+  function writeTag(at: number, number: number): number {
+    return writePiece(writeString(writePiece(at, tag), escapeString(tags.names[number]!)), quote);
+  }
+
+  function writeJoined(row: number, at: number): number {
+    at = writeHexadecimal(writePiece(at, joined), words[row + OTHER_ID]!);
+    return writePiece(writeHexadecimal(at, words[row + OTHER_ID + 1]!), quote);
+  }
+
   function writeEnd(row: number, at: number, isReply: number): number {
     const provenance = words[row + FLOW]! & 255;
     at = writePiece(at, reply[isReply]!);
+    if ((words[row + ORIGIN]! & JOINED) !== 0) {
+      at = writeIngress(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
+      at = writeEgress(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
+    }
     if (provenance === PARTIAL || provenance === TCPSEQ) {
       at = writeInteger(writePiece(at, countersAge), words[row + COUNTERS_AGE]!);
     }
@@ -205,4 +235,8 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   }
 
   return { header: '', octets, write };
+}
+
+function escapeString(text: string): string {
+  return escapeText(text).replaceAll('"', '\\"');
 }

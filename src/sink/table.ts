@@ -8,7 +8,10 @@ import {
   FACTS,
   FLOW,
   INTERFACE,
+  JOINED,
   OCTETS,
+  ORIGIN,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -89,6 +92,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   const destinationChange = addPiece(' dst ');
   const unknown = addPiece('-');
   const atLeast = addPiece('~');
+  const passage = addPiece('>');
   const colon = addPiece(':');
   const dot = addPiece('.');
   const lineEnd = addPiece('\n');
@@ -118,7 +122,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
     at = endAt(line + DESTINATION_END, at, aside, writeAddress(aside, row, side, isReply ^ 1));
     at = writePort(at, row, side, isReply ^ 1);
     at = writePiece(startAt(line + DIRECTION_START, at), directions[(description >>> 8) & 1]!);
-    at = writeInterface(startAt(line + INTERFACE_START, at), words[row + INTERFACE]!);
+    at = writeInterfaces(startAt(line + INTERFACE_START, at), row, isReply);
     at = endAt(line + PACKETS_END, at, aside, writeAmount(aside, row, PACKETS + REPLY_COUNTERS * isReply));
     at = endAt(line + OCTETS_END, at, aside, writeAmount(aside, row, OCTETS + REPLY_COUNTERS * isReply));
     if (nat === 'original' && (words[row + FACTS]! & 1) !== 0) {
@@ -127,6 +131,15 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
       at = writeChange(at, destinationChange, row, isReply ^ 1);
     }
     return writePiece(at, lineEnd);
+  }
+
+  /** Where the record of a joined flow enters and leaves; of other flows, the state's interface. */
+  function writeInterfaces(at: number, row: number, isReply: number): number {
+    const one = words[row + INTERFACE]!;
+    if ((words[row + ORIGIN]! & JOINED) === 0) return writeInterface(at, one);
+    const other = words[row + OTHER_INTERFACE]!;
+    at = writePiece(writeInterface(at, isReply === 0 ? one : other), passage);
+    return writeInterface(at, isReply === 0 ? other : one);
   }
 
   /** Blanks up to the column, one at least. Returns where the text goes. */

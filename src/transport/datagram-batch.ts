@@ -5,10 +5,10 @@
 
 import { octetsAt } from '../../protocol/core.js';
 import type { MessagePlace } from '../../protocol/export/message-place.js';
+import { pause } from '../pause.js';
+import { monotonic } from '../service/monotonic.js';
 import { DatagramPlaces } from './datagram-places.js';
 import { loadKoffi } from './koffi.js';
-import { monotonic } from '../service/monotonic.js';
-import { pause } from '../pause.js';
 
 const AF_INET = 2;
 const AF_INET6 = 10;

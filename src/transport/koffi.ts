@@ -1,7 +1,7 @@
 /** koffi, an optional package: it calls functions of the C library, and those that Node.js itself exports. */
 import { join } from 'node:path';
-import { headOf } from '../source/file-head.js';
 import { loadModule } from '../module-loader.js';
+import { headOf } from '../source/file-head.js';
 
 export type Koffi = typeof import('koffi');
 

@@ -5,11 +5,11 @@
 import { getSystemErrorMap } from 'node:util';
 import { memoryOctets } from '../../protocol/core.js';
 import type { MessagePlace, MessagePlaces } from '../../protocol/export/message-place.js';
-import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
-import { monotonic } from '../service/monotonic.js';
-import { UNPACED } from './pace.js';
 import { pause } from '../pause.js';
+import { monotonic } from '../service/monotonic.js';
 import { Delivered, type Transport, takeBack } from '../sink/transport.js';
+import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
+import { UNPACED } from './pace.js';
 import { collectorAddress, LARGEST, Refusals, SEND_BUFFER, type UdpOptions } from './udp-collector.js';
 
 /**

@@ -1,9 +1,10 @@
 /** A collector of datagrams, however they are sent: its options, its address, and whether anybody listens there. */
-import type { Extent } from '../source/capture-size.js';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
-import type { Pace } from './pace.js';
+
 import { StartError } from '../cli/errors.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { Log } from '../service/log.js';
+import type { Extent } from '../source/capture-size.js';
+import type { Pace } from './pace.js';
 
 /** What fits an Ethernet frame of 1500 octets behind the IP and UDP headers. */
 export const LARGEST = { 4: 1472, 6: 1452 } as const;

@@ -1,8 +1,8 @@
 /** UDP to one collector: paced, with a bounded queue, every datagram accounted for. */
 import { createSocket, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
-import { monotonic } from '../service/monotonic.js';
 import { StartError } from '../cli/errors.js';
+import { monotonic } from '../service/monotonic.js';
 import { Delivered, type Transport, takeBack } from '../sink/transport.js';
 import {
   collectorAddress,
