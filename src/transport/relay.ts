@@ -2,12 +2,13 @@
  * Passes pfsync messages on as they came, one UDP datagram each, to a `--listen` elsewhere: what `--relay` does.
  * It is a sink that takes no flows, so that a source pauses for it as for a collector.
  */
-import type { FlowSink } from '../sink/flow-sink.js';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
-import { UNPACED } from './pace.js';
+
 import { StartError } from '../cli/errors.js';
-import { type Transport } from '../sink/transport.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { Log } from '../service/log.js';
+import type { FlowSink } from '../sink/flow-sink.js';
+import type { Transport } from '../sink/transport.js';
+import { UNPACED } from './pace.js';
 import { openUdp } from './udp.js';
 
 /** What an IPv4 datagram of 65535 octets holds behind the IP and UDP headers. */

@@ -11,11 +11,11 @@ import type { Duplex } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { messageLength, SessionSequence, TemplateStore } from '../../protocol/export/session.js';
 import { printable } from '../cli/printable.js';
-import { type Log } from '../service/log.js';
-import { type Block, MessageQueue } from './message-queue.js';
+import type { Log } from '../service/log.js';
 import { monotonic } from '../service/monotonic.js';
-import type { Pace } from './pace.js';
 import { Delivered, type Transport } from '../sink/transport.js';
+import { type Block, MessageQueue } from './message-queue.js';
+import type { Pace } from './pace.js';
 
 /** Octets of a message at most, and of a write: blocks are filled to 48 KiB and more. */
 const MESSAGE = 16 << 10;

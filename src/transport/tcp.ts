@@ -1,9 +1,9 @@
 /** IPFIX over TCP, RFC 7011 section 10.4. */
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
-import { type Pace, paceOf } from './pace.js';
 import { StartError } from '../cli/errors.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { Log } from '../service/log.js';
+import { type Pace, paceOf } from './pace.js';
 import { CONVERSION, type Connection, LIVE, type StreamPolicy, StreamTransport } from './stream.js';
 
 /** How long a connection is idle before the kernel asks whether the collector is still there. */

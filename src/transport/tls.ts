@@ -1,9 +1,9 @@
 /** IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown on demand. */
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { readTlsSettings, type TlsFiles } from './tls-settings.js';
 import type { StreamTransport } from './stream.js';
 import { connectOptions, openStream, type StreamTransportOptions } from './tcp.js';
+import { readTlsSettings, type TlsFiles } from './tls-settings.js';
 
 export interface TlsOptions extends StreamTransportOptions {
   readonly files: TlsFiles;
