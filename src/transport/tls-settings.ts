@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
 import { StartError } from '../cli/errors.js';
-import { reasonOf } from './stream.js';
+import { reasonOf } from './connection-error.js';
 
 export interface TlsFiles {
   readonly tlsCa?: string;
@@ -23,7 +23,6 @@ export async function readTlsSettings(files: TlsFiles): Promise<SecureContext> {
   const { tlsCa, tlsCert, tlsKey } = files;
   if (tlsCert !== undefined && tlsKey === undefined) throw new StartError('--tls-cert needs --tls-key');
   if (tlsKey !== undefined && tlsCert === undefined) throw new StartError('--tls-key needs --tls-cert');
-  // TLS takes its time to load: only those who use it wait for it.
   const { createSecureContext } = await import('node:tls');
   const { createPrivateKey, X509Certificate } = await import('node:crypto');
   const ca = tlsCa === undefined ? systemCertificates() : readPem('--tls-ca', tlsCa);
