@@ -1,10 +1,19 @@
 /** Opens what receives the flows: an exporter for each collector, and what shares the flows between them. */
+import { ipfixEncoder } from '../protocol/export/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../protocol/export/message.js';
+import { netflow1Encoder } from '../protocol/export/netflow1.js';
+import { netflow5Encoder } from '../protocol/export/netflow5.js';
+import { netflow9Encoder } from '../protocol/export/netflow9.js';
 import type { ExportCounts } from '../protocol/export/statistics.js';
 import type { FlowMemory } from '../protocol/flow/rows.js';
 import type { NatView } from '../protocol/flow/terms.js';
 import type { Options } from './cli/option-table.js';
-import { type CollectorSpec, type Endpoint, optionsChoice } from './cli/option-values.js';
+import {
+  type CollectorSpec,
+  type Endpoint,
+  type NetflowVersion,
+  optionsChoice,
+} from './cli/option-values.js';
 import { exportCounts } from './observe/export-counts.js';
 import type { Statistics } from './observe/statistics.js';
 import type { Log } from './service/log.js';
@@ -14,6 +23,10 @@ import { Exporter } from './sink/exporter.js';
 import type { FlowSink } from './sink/flow-sink.js';
 import type { Transport } from './sink/transport.js';
 import { DEFAULT_DATAGRAMS, paceOf } from './transport/pace.js';
+import { policyOf } from './transport/stream-policy.js';
+import { openTcp, type StreamTransportOptions } from './transport/tcp.js';
+import { openTls, type TlsOptions } from './transport/tls.js';
+import { openUdp, type UdpOptions } from './transport/udp.js';
 
 export interface Collectors {
   /** What the flows are handed to: the exporters, or what shares the flows between them. */
@@ -38,29 +51,32 @@ interface Opening {
 
 type Scheme = CollectorSpec['protocol'];
 
-/** What opens a collector, by the scheme of its URL. Modules are loaded where they are used. */
+/**
+ * What opens a collector, by the scheme of its URL. What takes no NetFlow or IPFIX messages is a sink by
+ * itself here.
+ */
 const SCHEMES: Readonly<Record<Scheme, (opening: Opening) => Promise<Outlet>>> = {
-  udp: (opening) => exporter(opening, openUdp),
-  tcp: (opening) => exporter(opening, openTcp),
-  tls: (opening) => exporter(opening, openTls),
+  udp: async (opening) => exporter(opening, await openUdp(udpOptions(opening))),
+  tcp: async (opening) => exporter(opening, await openTcp(streamOptions(opening))),
+  tls: async (opening) => exporter(opening, await openTls(tlsOptions(opening))),
 };
 
 /** Octets that may wait for a live UDP socket. */
 const LIVE_UDP_QUEUE = 16 << 20;
 
 /**
- * Opens the exporters, and what is asked for to share the flows between them. Advice on the speed is logged when `advises` is true: it
- * is for somebody who waits at a terminal. Throws a StartError.
+ * Opens the exporters, and what is asked for to share the flows between them. How to go faster is logged
+ * where somebody waits at a terminal. Throws a StartError.
  */
 export async function openSinks(
   options: Options,
   memory: FlowMemory,
   log: Log,
   statistics: Statistics,
-  advises = isTerminal(STANDARD_ERROR),
+  screen: 'terminal' | 'none' = isTerminal(STANDARD_ERROR) ? 'terminal' : 'none',
 ): Promise<Collectors> {
   const run = options.reads.length > 0 ? 'conversion' : 'live';
-  const onSlow = advises ? adviser(log) : () => {};
+  const onSlow = screen === 'terminal' ? adviser(log) : () => {};
   const common = { options, run, memory, log, statistics, onSlow } as const;
   const exporters = await Promise.all(
     options.collectors.map((spec) => SCHEMES[spec.protocol]({ ...common, spec, name: nameOf(spec) })),
@@ -91,56 +107,44 @@ function nameOf({ host, port, family, protocol }: CollectorSpec): string {
   return protocol === 'udp' ? endpoint : `${protocol}://${endpoint}`;
 }
 
-/** A collector of NetFlow or IPFIX messages, however they are carried. */
-async function exporter(
-  opening: Opening,
-  open: (opening: Opening) => Promise<Transport>,
-): Promise<Outlet> {
+/** An exporter of NetFlow or IPFIX messages over any transport. */
+function exporter(opening: Opening, transport: Transport): Outlet {
   const { spec, name, options, memory, log, statistics } = opening;
   const { version = options.version, direction = 'any' } = spec;
-  const transport = await open(opening);
   const counts = exportCounts(statistics, transport.lost);
-  const encoder = await openEncoder(memory, transport, version, { ...options, ...spec }, counts);
+  const encoder = openEncoder(memory, transport, version, { ...options, ...spec }, counts);
   return new Exporter(memory, encoder, transport, { name, version, direction, log });
 }
 
-async function openUdp(opening: Opening): Promise<Transport> {
+function commonOptions({ spec, options, log, name }: Opening) {
+  const endpoint: Endpoint = spec;
+  return { endpoint, source: spec.source ?? options.source, log, name };
+}
+
+function udpOptions(opening: Opening): UdpOptions {
   const { spec, options, run, onSlow } = opening;
   const { rate = options.rate } = spec;
   const isLive = run === 'live';
-  const udp = await import('./transport/udp.js');
-  return udp.openUdp({
-    ...commonOf(opening),
+  return {
+    ...commonOptions(opening),
     maxMessage: options.maxMessage,
     // Live there is no limit unless one is asked for: a queue would only delay the loss.
     pace: paceOf(isLive ? (rate ?? 0) : rate),
     ...(isLive ? { queueOctets: LIVE_UDP_QUEUE } : {}),
     ...(rate === undefined ? { onSlow } : {}),
     follows: isLive && spec.family === 0 ? 'name' : 'address',
-  });
+  };
 }
 
-async function openTcp(opening: Opening): Promise<Transport> {
-  const tcp = await import('./transport/tcp.js');
-  return tcp.openTcp(await streamOf(opening));
-}
-
-async function openTls(opening: Opening): Promise<Transport> {
-  const tls = await import('./transport/tls.js');
-  const { options } = opening;
-  return tls.openTls({ ...(await streamOf(opening)), files: options, serverName: options.tlsName });
-}
-
-async function streamOf(opening: Opening) {
+function streamOptions(opening: Opening): StreamTransportOptions {
   const { spec, options, run } = opening;
   const { rate = options.rate } = spec;
-  const { policyOf } = await import('./transport/stream-policy.js');
-  return { ...commonOf(opening), rate, policy: policyOf(run, options.reconnect) };
+  return { ...commonOptions(opening), rate, policy: policyOf(run, options.reconnect) };
 }
 
-function commonOf({ spec, options, log, name }: Opening) {
-  const endpoint: Endpoint = spec;
-  return { endpoint, source: spec.source ?? options.source, log, name };
+function tlsOptions(opening: Opening): TlsOptions {
+  const { options } = opening;
+  return { ...streamOptions(opening), files: options, serverName: options.tlsName };
 }
 
 type EncoderChoice = Pick<
@@ -155,34 +159,24 @@ type EncoderChoice = Pick<
   | 'templateSeconds'
 >;
 
-async function openEncoder(
+function openEncoder(
   memory: FlowMemory,
   room: MessageRoom,
-  version: number,
+  version: NetflowVersion,
   choice: EncoderChoice,
   counts: ExportCounts,
-): Promise<FlowEncoder> {
+): FlowEncoder {
   // Versions 1 and 5 have no room for both sides of the NAT.
   const nat: NatView = choice.nat ?? (version <= 5 ? 'inside' : 'original');
-  if (version === 1) {
-    const { netflow1Encoder } = await import('../protocol/export/netflow1.js');
-    return netflow1Encoder(memory, room, nat);
-  }
-  if (version === 5) {
-    const { netflow5Encoder } = await import('../protocol/export/netflow5.js');
-    return netflow5Encoder(memory, room, nat, choice.domain);
-  }
+  if (version === 1) return netflow1Encoder(memory, room, nat);
+  if (version === 5) return netflow5Encoder(memory, room, nat, choice.domain);
   const templates = {
     nat,
     domain: choice.domain,
     refreshTime: choice.templateSeconds * 1000,
     refreshMessages: choice.templatePackets,
   };
-  if (version === 9) {
-    const { netflow9Encoder } = await import('../protocol/export/netflow9.js');
-    return netflow9Encoder(memory, room, templates);
-  }
-  const { ipfixEncoder } = await import('../protocol/export/ipfix.js');
+  if (version === 9) return netflow9Encoder(memory, room, templates);
   return ipfixEncoder(memory, room, choice.template, {
     ...templates,
     biflow: choice.biflow,

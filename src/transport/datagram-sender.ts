@@ -11,8 +11,8 @@ export interface UdpAddress {
 
 export interface DatagramSender {
   /**
-   * Sends a run: `count` datagrams of the block from number `first` on. Reports what became of each and then the end of the run, until
-   * which there is no other. Nothing is reported before this call has returned.
+   * Sends a run: `count` datagrams of the block from number `first` on. Reports what became of each and then
+   * the end of the run, until which there is no other. Nothing is reported before this call has returned.
    */
   send(block: Block, first: number, count: number): void;
   /** Reports a refusal that has come since the last run. */
@@ -31,11 +31,17 @@ export interface SendReport {
   ended(): void;
 }
 
-/** Resolves to undefined where senders of this kind cannot serve. Rejects where the kernel cannot send to the address. */
+/**
+ * Resolves to undefined where senders of this kind cannot serve. Rejects where the kernel cannot send to the
+ * address.
+ */
 export type OpenSender = (to: UdpAddress, report: SendReport) => Promise<DatagramSender | undefined>;
 
 /** Octets of the socket's buffer. */
 export const SEND_BUFFER = 4 << 20;
 
-/** A datagram sent earlier was refused. The kernel reports it in place of sending the datagram of the call (udp(7)). */
+/**
+ * A datagram sent earlier was refused. The kernel reports it in place of sending the datagram of the call
+ * (udp(7)).
+ */
 export const REFUSED = 'ECONNREFUSED';

@@ -74,7 +74,8 @@ export class Dialer {
       clearTimeout(tooLate);
     }
     if (socket.destroyed) return cause;
-    // Collectors send nothing: one that ends its side has ended the session. Without reading its end would not be seen.
+    // Collectors send nothing: one that ends its side has ended the session. Without reading its end would
+    // not be seen.
     socket.on('end', () => socket.destroy());
     socket.on('close', () => this.#ended(cause));
     socket.resume();

@@ -1,4 +1,7 @@
-/** A queue of messages that lie back to back in blocks of memory: a block is what one write, or one system call, takes. */
+/**
+ * A queue of messages that lie back to back in blocks of memory: a block is what one write, or one system
+ * call, takes.
+ */
 
 /** Messages of a block at most: as many as sendmmsg(2) takes (UIO_MAXIOV). */
 export const BLOCK_MESSAGES = 1024;
@@ -67,7 +70,8 @@ export class MessageQueue {
     }
     const { octets } = block;
     const at = block.length;
-    // Where there is room for the octets behind the message, copying them too is cheaper than a view without them.
+    // Where there is room for the octets behind the message, copying them too is cheaper than a view without
+    // them.
     octets.set(at + message.length > octets.length ? message.subarray(0, length) : message, at);
     block.length = at + length;
     block.ends[block.count] = block.length;

@@ -1,4 +1,7 @@
-/** Pacing: a token bucket that spreads what is sent evenly, so that a collector's socket buffer does not overflow. */
+/**
+ * Pacing: a token bucket that spreads what is sent evenly, so that a collector's socket buffer does not
+ * overflow.
+ */
 
 /** Datagrams a second of a conversion without `--rate`: common collectors keep up with that. */
 export const DEFAULT_DATAGRAMS = 2000;
@@ -16,7 +19,10 @@ export interface Pace {
 
 export const UNPACED: Pace = { allows: () => true, spend: () => {} };
 
-/** `rate` is flow records a second; 0 is no limit; undefined is the default of a conversion, which counts datagrams. */
+/**
+ * `rate` is flow records a second; 0 is no limit; undefined is the default of a conversion, which counts
+ * datagrams.
+ */
 export function paceOf(rate: number | undefined): Pace {
   if (rate === 0) return UNPACED;
   return rate === undefined

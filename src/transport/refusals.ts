@@ -1,6 +1,7 @@
 /**
- * Datagrams that nobody listened for. The refusal (ICMP port unreachable, ECONNREFUSED) does not say which datagram it is for: it
- * is charged to the latest one sent that has not been refused yet, and never to the one that the error comes in place of.
+ * Datagrams that nobody listened for. The refusal (ICMP port unreachable, ECONNREFUSED) does not say which
+ * datagram it is for: it is charged to the latest one sent that has not been refused yet, and never to the
+ * one that the error comes in place of.
  */
 import { type Delivered, move } from '../sink/transport.js';
 
@@ -40,7 +41,10 @@ export class Refusals {
     return this.#isLatestOpen;
   }
 
-  /** Moves the latest send that is not refused yet from `sent` to `lost`. `now` is milliseconds of a monotonic clock. */
+  /**
+   * Moves the latest send that is not refused yet from `sent` to `lost`. `now` is milliseconds of a monotonic
+   * clock.
+   */
   refuse(sent: Delivered, lost: Delivered, now: number): void {
     this.#refusals = now - this.#refusedAt < APART ? this.#refusals + 1 : 1;
     this.#refusedAt = now;

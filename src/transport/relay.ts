@@ -1,6 +1,7 @@
 /**
- * Passes pfsync messages on unchanged, one in each UDP datagram, to a `--listen` elsewhere: `--relay`. It is a sink that takes no flows,
- * so that a source pauses for it as for a collector, and the summary has what it sent and lost.
+ * Passes pfsync messages on unchanged, one in each UDP datagram, to a `--listen` elsewhere: `--relay`. It is
+ * a sink that takes no flows, so that a source pauses for it as for a collector, and the summary has what it
+ * sent and lost.
  */
 import { StartError } from '../cli/errors.js';
 import type { Endpoint } from '../cli/option-values.js';

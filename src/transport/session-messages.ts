@@ -1,6 +1,7 @@
 /**
- * IPFIX messages on their way through transport sessions (RFC 7011, 10.4). The encoder makes one series of messages; some are dropped
- * before they are queued, and each session begins with sequence number 0 and needs every template again.
+ * IPFIX messages on their way through transport sessions (RFC 7011, 10.4). The encoder makes one series of
+ * messages; some are dropped before they are queued, and each session begins with sequence number 0 and needs
+ * every template again.
  */
 import { messageLength, SessionSequence, TemplateStore } from '../../protocol/export/session.js';
 import type { Block } from './message-queue.js';
@@ -19,8 +20,8 @@ export class SessionMessages {
   }
 
   /**
-   * A message that will be queued: its sequence number is set as if nothing had been dropped. Returns a message of the templates that
-   * were dropped with earlier messages, to be queued before it.
+   * A message that will be queued: its sequence number is set as if nothing had been dropped. Returns a
+   * message of the templates that were dropped with earlier messages, to be queued before it.
    */
   queue(message: DataView): Uint8Array | undefined {
     this.#sequence.closeGap(message, 0);
@@ -34,7 +35,10 @@ export class SessionMessages {
     this.#sequence.restart();
   }
 
-  /** Numbers the messages of a block for the session. Returns messages of templates that the session needs before them. */
+  /**
+   * Numbers the messages of a block for the session. Returns messages of templates that the session needs
+   * before them.
+   */
   number({ view, length }: Block): Uint8Array[] {
     const needed: Uint8Array[] = [];
     for (let at = 0; at < length; at += messageLength(view, at)) {

@@ -1,4 +1,7 @@
-/** How long a connection and its queue are waited for: a capture can wait, a firewall cannot. Times are milliseconds. */
+/**
+ * How long a connection and its queue are waited for: a capture can wait, a firewall cannot. Times are
+ * milliseconds.
+ */
 
 export interface StreamPolicy {
   /** What a full queue does: the producer waits, or records are dropped. */

@@ -1,9 +1,11 @@
 /**
- * IPFIX over connections: what TCP and TLS have in common. Each connection is a transport session (RFC 7011, 10.4).
+ * IPFIX over connections: what TCP and TLS have in common. Each connection is a transport session (RFC 7011,
+ * 10.4).
  *
- * One block of messages is written at a time; it counts as sent when the kernel has taken all of it. When the connection breaks before
- * that, the whole block counts as lost and no part of it is sent again: some of its messages may have arrived, and no flow may be
- * reported twice. IPFIX has no acknowledgements: what the kernel has taken counts as sent, whether or not the collector reads it.
+ * One block of messages is written at a time; it counts as sent when the kernel has taken all of it. When the
+ * connection breaks before that, the whole block counts as lost and no part of it is sent again: some of its
+ * messages may have arrived, and no flow may be reported twice. IPFIX has no acknowledgements: what the
+ * kernel has taken counts as sent, whether or not the collector reads it.
  */
 import type { Duplex } from 'node:stream';
 import type { Log } from '../service/log.js';
@@ -103,8 +105,8 @@ export class StreamTransport implements Transport {
   }
 
   /**
-   * When live a producer is asked to wait only for a collector that is up, and early: it may not be able to. A conversion waits for
-   * one that is down, too.
+   * When live a producer is asked to wait only for a collector that is up, and early: it may not be able to.
+   * A conversion waits for one that is down, too.
    */
   get isCongested(): boolean {
     const { whenFull, queueOctets } = this.#policy;

@@ -38,7 +38,9 @@ function established(socket: Socket): Promise<void> {
   });
 }
 
-/** For a conversion connects first, and throws a StartError when that fails; live connects in the background. */
+/**
+ * For a conversion connects first, and throws a StartError when that fails; live connects in the background.
+ */
 export async function openStream(
   options: StreamTransportOptions,
   dial: () => Connection,

@@ -1,4 +1,6 @@
-/** What TLS needs from files: trusted certificates, our own certificate and its key. Read once, at start-up. */
+/**
+ * What TLS needs from files: trusted certificates, our own certificate and its key. Read once, at start-up.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
 import { StartError } from '../cli/errors.js';
@@ -10,13 +12,19 @@ export interface TlsFiles {
   readonly tlsKey?: string;
 }
 
-/** Where systems keep the certificates that they trust: Debian, Alpine; OpenBSD, FreeBSD; FreeBSD's port; Fedora. */
+/**
+ * Where systems keep the certificates that they trust: Debian, Alpine; OpenBSD, FreeBSD; FreeBSD's port;
+ * Fedora.
+ */
 const SYSTEM_FILES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/ssl/cert.pem',
   '/usr/local/share/certs/ca-root-nss.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
 ];
+
+/** PKCS #8, and the older form of OpenSSL. */
+const ENCRYPTED = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 /** Throws a StartError that names the option, the file and the reason. */
 export async function readTlsSettings(files: TlsFiles): Promise<SecureContext> {
@@ -38,6 +46,8 @@ export async function readTlsSettings(files: TlsFiles): Promise<SecureContext> {
   const [own] = check('--tls-cert', tlsCert, () =>
     certificatesIn(cert).map((pem) => new X509Certificate(pem)),
   );
+  if (ENCRYPTED.test(key))
+    throw new StartError(`--tls-key ${tlsKey}: is encrypted: give a key without a passphrase`);
   const privateKey = check('--tls-key', tlsKey, () => createPrivateKey(key));
   if (!own!.checkPrivateKey(privateKey)) {
     throw new StartError(`--tls-key ${tlsKey}: is not the key of --tls-cert ${tlsCert}`);

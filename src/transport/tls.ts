@@ -1,4 +1,7 @@
-/** IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown on demand. */
+/**
+ * IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown
+ * on demand.
+ */
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { CLOSED } from './dialer.js';
@@ -38,8 +41,9 @@ export async function openTls(options: TlsOptions): Promise<StreamTransport> {
 }
 
 /**
- * In TLS 1.3 the handshake ends on our side before the collector has seen our certificate, and what is written before it refuses
- * that is lost. A session ticket means that it has accepted; so does a while without a refusal.
+ * In TLS 1.3 the handshake ends on our side before the collector has seen our certificate, and what is
+ * written before it refuses that is lost. A session ticket means that it has accepted; so does a while
+ * without a refusal.
  */
 function accepted(socket: TLSSocket): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

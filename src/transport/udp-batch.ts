@@ -1,7 +1,7 @@
 /**
- * Many datagrams in one system call, through koffi: sendmmsg(2), and UDP_SEGMENT (udp(7), Linux 4.18), with which the kernel cuts
- * datagrams of one length out of a single message. On the wire they are what so many calls of send(2) give. The calls are made on
- * koffi's threads, while this one fills the next block.
+ * Many datagrams in one system call, through koffi: sendmmsg(2), and UDP_SEGMENT (udp(7), Linux 4.18), with
+ * which the kernel cuts datagrams of one length out of a single message. On the wire they are what so many
+ * calls of send(2) give. The calls are made on koffi's threads, while this one fills the next block.
  */
 import { getSystemErrorName } from 'node:util';
 import { monotonic } from '../service/monotonic.js';
@@ -54,7 +54,10 @@ const CMSG_DATA = 16;
 const MOST_SEGMENTS = 64;
 const MOST_OCTETS = 65_000;
 
-/** Resolves to undefined without koffi, on other systems, and where the kernel does not connect to the address. */
+/**
+ * Resolves to undefined without koffi, on other systems, and where the kernel does not connect to the
+ * address.
+ */
 export async function openBatch(to: UdpAddress, report: SendReport): Promise<DatagramSender | undefined> {
   const system = await loadSystem();
   const socket = system && openSocket(system, to);

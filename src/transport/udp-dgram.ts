@@ -10,7 +10,10 @@ import {
 } from './datagram-sender.js';
 import { BLOCK_MESSAGES, type Block } from './message-queue.js';
 
-/** Rejects with a StartError when the source address is not to be had, with another error when the address cannot be reached. */
+/**
+ * Rejects with a StartError when the source address is not to be had, with another error when the address
+ * cannot be reached.
+ */
 export async function openDgram(to: UdpAddress, report: SendReport): Promise<DatagramSender> {
   const { family, address, port, source } = to;
   // Its addresses are literals: nothing is looked up.
@@ -39,7 +42,9 @@ class DgramSender implements DatagramSender {
   readonly #socket: Socket;
   readonly #report: SendReport;
   #block: Block | undefined;
-  /** Datagrams of the run, in the order in which node:dgram reports them; then those of them to be sent again. */
+  /**
+   * Datagrams of the run, in the order in which node:dgram reports them; then those of them to be sent again.
+   */
   readonly #numbers = new Int32Array(BLOCK_MESSAGES);
   #count = 0;
   #reported = 0;
@@ -102,7 +107,10 @@ function codeOf(error: NodeJS.ErrnoException): string {
   return error.code ?? error.message;
 }
 
-/** Runs an operation of a socket that ends in `done`, which connect hands its error to, or in an `error` event. */
+/**
+ * Runs an operation of a socket that ends in `done`, which connect hands its error to, or in an `error`
+ * event.
+ */
 function finished(socket: Socket, start: (done: (error?: Error) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);

@@ -1,6 +1,7 @@
 /**
- * UDP to one collector: one queue, one pace, one account of what was sent and lost. A sender hands the datagrams to the kernel: many in
- * a system call where koffi is installed (udp-batch.ts), else one by one (udp-dgram.ts).
+ * UDP to one collector: one queue, one pace, one account of what was sent and lost. A sender hands the
+ * datagrams to the kernel: many in a system call where koffi is installed (udp-batch.ts), else one by one
+ * (udp-dgram.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from '../cli/errors.js';
@@ -20,7 +21,9 @@ export interface UdpOptions extends CollectorName {
   readonly maxMessage: number | undefined;
   readonly pace: Pace;
   readonly log: Log;
-  /** Octets that may wait; what comes beyond them is lost. Undefined: no bound, for a producer that can pause. */
+  /**
+   * Octets that may wait; what comes beyond them is lost. Undefined: no bound, for a producer that can pause.
+   */
   readonly queueOctets?: number | undefined;
   /** Called once, when the pace is what makes the producer pause. */
   readonly onSlow?: (() => void) | undefined;
@@ -36,7 +39,10 @@ const LONGEST = { 4: 1472, 6: 1452 } as const;
 /** Octets of a block of the queue. A run is a block at most. */
 const BLOCK = 512 << 10;
 
-/** Octets waiting at which the producer should pause and may go on: a sender has its next run while the queue is filled again. */
+/**
+ * Octets waiting at which the producer should pause and may go on: a sender has its next run while the queue
+ * is filled again.
+ */
 const MARKS = { high: 4 * BLOCK, low: 2 * BLOCK };
 const PACED_MARKS = { high: 256 << 10, low: 64 << 10 };
 
