@@ -36,6 +36,17 @@ export class Block {
   lengthOf(message: number): number {
     return this.ends[message]! - this.startOf(message);
   }
+
+  /** Octets of `count` messages from number `first` on. */
+  octetsOf(first: number, count: number): number {
+    return this.ends[first + count - 1]! - this.startOf(first);
+  }
+
+  recordsOf(first: number, count: number): number {
+    let sum = 0;
+    for (let message = first; message < first + count; message++) sum += this.records[message]!;
+    return sum;
+  }
 }
 
 export class MessageQueue {

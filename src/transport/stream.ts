@@ -196,12 +196,12 @@ export class StreamTransport implements Transport {
       if (!error && this.#writing === block) this.#taken(block, templates);
     });
     socket.uncork();
-    this.#options.pace?.spend(recordsOf(block));
+    this.#options.pace?.spend(block.recordsOf(0, block.count));
   }
 
   #taken(block: Block, templates: readonly Uint8Array[]): void {
     for (const { length } of templates) this.sent.add(0, length);
-    this.sent.add(recordsOf(block), block.length, block.count);
+    this.sent.add(block.recordsOf(0, block.count), block.length, block.count);
     this.#writing = undefined;
     this.#queue.release(block);
     if (this.#queue.octets <= this.#policy.queueOctets / 4) this.#wake();
@@ -288,7 +288,7 @@ export class StreamTransport implements Transport {
   }
 
   #lose(block: Block): void {
-    this.lost.add(recordsOf(block), block.length, block.count);
+    this.lost.add(block.recordsOf(0, block.count), block.length, block.count);
     this.#queue.release(block);
   }
 
@@ -297,10 +297,4 @@ export class StreamTransport implements Transport {
     this.#waiters = [];
     for (const wake of waiters) wake();
   }
-}
-
-function recordsOf({ count, records }: Block): number {
-  let sum = 0;
-  for (let message = 0; message < count; message++) sum += records[message]!;
-  return sum;
 }

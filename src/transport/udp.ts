@@ -25,7 +25,7 @@ export interface UdpOptions extends CollectorName {
    * Octets that may wait; what comes beyond them is lost. Undefined: no bound, for a producer that can pause.
    */
   readonly queueOctets?: number | undefined;
-  /** Called once, when the pace is what makes the producer pause. */
+  /** Called when the producer pauses because of the pace. */
   readonly onSlow?: (() => void) | undefined;
   /** Look the name up again now and then and after errors: for a program that runs for months. */
   readonly follows?: 'name' | 'address';
@@ -84,7 +84,6 @@ export class UdpTransport implements Transport {
   #waiting = 0;
   #isScheduled = false;
   #timer: NodeJS.Timeout | undefined;
-  #isSlow = false;
   #waiters: { readonly few: number; readonly wake: () => void }[] = [];
   #watch: NameWatch | undefined;
   /** Resolved at the end of the run. */
@@ -128,7 +127,10 @@ export class UdpTransport implements Transport {
   }
 
   drained(): Promise<void> {
-    return this.isCongested ? this.#until(this.#marks.low) : Promise.resolve();
+    if (!this.isCongested) return Promise.resolve();
+    const { pace, onSlow } = this.#options;
+    if (pace !== UNPACED) onSlow?.();
+    return this.#until(this.#marks.low);
   }
 
   async close(): Promise<void> {
@@ -171,15 +173,11 @@ export class UdpTransport implements Transport {
 
   /** How many datagrams the pace allows now. When it is none, asks again a millisecond later. */
   #allowed(block: Block, first: number): number {
-    const { pace, onSlow } = this.#options;
+    const { pace } = this.#options;
     if (pace === UNPACED) return block.count - first;
     let end = first;
     for (; end < block.count && pace.allows(monotonic()); end++) pace.spend(block.records[end]!);
     if (end > first) return end - first;
-    if (this.isCongested && !this.#isSlow) {
-      this.#isSlow = true;
-      onSlow?.();
-    }
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#pump();
@@ -189,15 +187,15 @@ export class UdpTransport implements Transport {
 
   readonly #report: SendReport = {
     taken: (first, count) => {
-      const octets = this.#octetsOf(first, count);
-      const records = this.#recordsOf(first, count);
+      const octets = this.#block!.octetsOf(first, count);
+      const records = this.#block!.recordsOf(first, count);
       this.sent.add(records, octets, count);
       this.#refusals.sent(count, records, octets);
       this.#waiting -= octets;
     },
     failed: (first, count, code) => {
-      const octets = this.#octetsOf(first, count);
-      this.lost.add(this.#recordsOf(first, count), octets, count);
+      const octets = this.#block!.octetsOf(first, count);
+      this.lost.add(this.#block!.recordsOf(first, count), octets, count);
       this.#waiting -= octets;
       this.#failed(code);
     },
@@ -234,17 +232,6 @@ export class UdpTransport implements Transport {
     const ready = this.#waiters.filter(({ few }) => this.#waiting <= few);
     this.#waiters = this.#waiters.filter(({ few }) => this.#waiting > few);
     for (const { wake } of ready) wake();
-  }
-
-  #octetsOf(first: number, count: number): number {
-    return this.#block!.ends[first + count - 1]! - this.#block!.startOf(first);
-  }
-
-  #recordsOf(first: number, count: number): number {
-    const { records } = this.#block!;
-    let sum = 0;
-    for (let datagram = first; datagram < first + count; datagram++) sum += records[datagram]!;
-    return sum;
   }
 
   #drop(length: number, records: number): void {
