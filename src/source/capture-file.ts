@@ -30,6 +30,8 @@ export interface CaptureProgress {
 }
 
 export interface CaptureOptions {
+  /** Called once the input is open and is a capture. */
+  readonly onOpen?: (() => void) | undefined;
   readonly onProgress?: ((progress: CaptureProgress) => void) | undefined;
   /** Ends the reading, as if the input ended after its last whole packet. */
   readonly signal?: AbortSignal | undefined;
@@ -121,7 +123,10 @@ class CaptureReading {
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();
-      if (reader !== undefined) await this.#readPackets(reader);
+      if (reader !== undefined) {
+        this.#options.onOpen?.();
+        await this.#readPackets(reader);
+      }
       this.#reportProgress();
       const end = { packets: reader?.packets ?? 0, octets: this.#octets };
       const damage = reader?.damage ?? (signal?.aborted ? undefined : this.#cutShort(reader));
