@@ -10,7 +10,7 @@ import { expect } from 'chai';
 import { endedState } from '../peer/ended-state.js';
 import { NODE, PROGRAM, quoteLargeNumbers, run } from '../peer/pfflowd.js';
 import { encodeMessage, encodeState } from '../peer/pfsync-writer.js';
-import { until } from '../peer/stream-collector.js';
+import { StreamCollector, until } from '../peer/stream-collector.js';
 import { UdpCollector } from '../peer/udp-collector.js';
 
 const V3 = fileURLToPath(new URL('../../../captures/v3_dlt246.pcap', import.meta.url));
@@ -181,6 +181,20 @@ describe('an error that nobody foresaw', () => {
       expect(stdout.trimEnd().split('\n').length).to.equal(FLOWS);
     });
   }
+
+  it('ends the run within seconds, though a collector takes nothing', async () => {
+    const tcp = await StreamCollector.listen({ onConnection: (socket) => socket.pause() });
+    const collector = `tcp://127.0.0.1:${tcp.port}`;
+    const running = faulty('stuck', faults[0]![1], ['-r', '-', '-n', collector, '-v', '10']);
+    const records = readFileSync(V3).subarray(24);
+    running.child.stdin.write(readFileSync(V3));
+    for (let n = 0; n < 10_000; n++) running.child.stdin.write(records);
+    await until(() => tcp.sockets.length > 0, 'a connection', 15_000);
+    const { status, faults: lines, summary } = await running.ends();
+    await tcp.close();
+    expect([status, lines.length]).to.deep.equal([3, 1]);
+    expect(summary.flows).to.be.greaterThan(0);
+  });
 
   it('in the middle of a capture ends a conversion in order, with the flows before it', async () => {
     const module = join(folder, 'bug.mjs');
