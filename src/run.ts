@@ -36,6 +36,8 @@ export class Run {
   #output: Output | undefined;
   #hasBegun = false;
   #hasFault = false;
+  /** The only reader has gone: what it did not want is not lost. */
+  #hasReaderLeft = false;
 
   /** `readAgain` parses the options and the configuration file once more. */
   constructor(options: Options, surroundings: Surroundings, readAgain: () => Options = () => options) {
@@ -117,9 +119,11 @@ export class Run {
     setTimeout(() => this.#deadline.abort(), FAULT_PATIENCE);
   }
 
-  /** Ends the run when nothing else receives flows. */
+  /** The reader of standard output went away: ends the run, as cat ends before head, unless others receive flows. */
   #readerGone(): void {
-    if (this.#receivers.length === 1) this.#stop.abort();
+    if (this.#receivers.length > 1) return;
+    this.#hasReaderLeft = true;
+    this.#stop.abort();
   }
 
   #listenToSignals(pipeline: Pipeline, sources: LiveSources | undefined): void {
@@ -172,7 +176,8 @@ export class Run {
   }
 
   #exitStatus(): number {
-    if (this.#hasFault || this.#results.some(({ lostRecords }) => lostRecords > 0)) return NOT_DELIVERED;
+    const hasLost = !this.#hasReaderLeft && this.#results.some(({ lostRecords }) => lostRecords > 0);
+    if (this.#hasFault || hasLost) return NOT_DELIVERED;
     const isConversion = this.#options.reads.length > 0;
     return isConversion && this.#statistics.damaged.total > 0 ? INPUT_DAMAGED : DONE;
   }
