@@ -30,7 +30,7 @@ export interface CaptureProgress {
 }
 
 export interface CaptureOptions {
-  /** Called once the input is open and is a capture. */
+  /** Called when the file header has been read, before the first packet. */
   readonly onOpen?: (() => void) | undefined;
   readonly onProgress?: ((progress: CaptureProgress) => void) | undefined;
   /** Ends the reading, as if the input ended after its last whole packet. */
@@ -123,10 +123,8 @@ class CaptureReading {
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();
-      if (reader !== undefined) {
-        this.#options.onOpen?.();
-        await this.#readPackets(reader);
-      }
+      this.#options.onOpen?.();
+      if (reader !== undefined) await this.#readPackets(reader);
       this.#reportProgress();
       const end = { packets: reader?.packets ?? 0, octets: this.#octets };
       const damage = reader?.damage ?? (signal?.aborted ? undefined : this.#cutShort(reader));

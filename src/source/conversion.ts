@@ -33,15 +33,10 @@ export async function convert(
   consumer: ConversionConsumer,
   log: Log,
   signal: AbortSignal,
-  onOpen: () => void,
+  onOpen?: () => void,
 ): Promise<void> {
   const { reads, hold } = options;
   for (const path of reads) checkReadable(path);
-  let isOpen = false;
-  const opened = () => {
-    if (!isOpen) onOpen();
-    isOpen = true;
-  };
   const progress = progressBar(options, consumer);
   // A pipe may be live: its records must not wait for the next packet.
   const isLive = !reads.every(isRegularFile);
@@ -49,15 +44,13 @@ export async function convert(
   try {
     for (const [index, path] of reads.entries()) {
       if (signal.aborted) break;
-      const reading = { onOpen: opened, onProgress: progress.update, signal };
+      const reading = { onOpen: index === 0 ? onOpen : undefined, onProgress: progress.update, signal };
       await convertOne(path, consumer, log, reading).catch((error: unknown) => {
         if (!(error instanceof CaptureOpenError)) throw error;
         if (index === 0) throw new StartError(error.message);
         consumer.statistics.damaged.add('captureUnreadable');
         log.error(error.message);
       });
-      // A capture that ends in its header was never open.
-      opened();
     }
   } finally {
     clearInterval(timer);
