@@ -1,4 +1,5 @@
 /** Flows as comma-separated values (RFC 4180, lines ended by LF): a cell is empty where nothing is known. */
+import { sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -10,10 +11,14 @@ import {
   FACTS,
   FLOW,
   ICMP,
+  ICMP_TYPE_KNOWN,
   ID,
   INTERFACE,
+  JOINED,
   OCTETS,
   ORIGIN,
+  OTHER_ID,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -23,6 +28,7 @@ import {
   RULE,
   START,
   STATE,
+  TAG,
 } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { FORWARD, type NatView, NONE, ORIGINS, PROVENANCE, REPLY } from '../../protocol/flow/terms.js';
@@ -31,9 +37,9 @@ import {
   BLOCK_OCTETS,
   escapeText,
   type FlowFormat,
-  interfaceWriter,
-  sidesShown,
-  TRANSLATED,
+  INTERFACE_TEXT,
+  nameWriter,
+  TAG_TEXT,
 } from './text-format.js';
 
 /** In the order in which `writeRecord` writes their cells. */
@@ -62,18 +68,23 @@ const COLUMNS = [
   'direction',
   'rule',
   'anchor',
+  'tag',
   'counters',
   'countersFrom',
   'reply',
+  'otherStateId',
+  'ingressInterfaceName',
+  'egressInterfaceName',
 ];
 
 /** `nat` `original`: the original view, and the post-NAT cells of translated flows; else that view alone. */
-export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
+export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
   const { octets, addPiece, writePiece, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const writeInterface = interfaceWriter(octets, interfaces, cellOf);
+  const writeInterface = nameWriter(octets, interfaces.names, INTERFACE_TEXT, cellOf);
+  const writeTag = nameWriter(octets, tags.names, TAG_TEXT, cellOf);
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -87,7 +98,9 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   const stateDirection = pieces(',out,', ',in,');
   const provenances = pieces(...PROVENANCE.map((provenance) => `,${provenance},`));
   const origins = pieces(...ORIGINS);
-  const reply = pieces(',false\n', ',true\n');
+  const reply = pieces(',false,', ',true,');
+  const notJoined = addPiece(',,\n');
+  const lineEnd = addPiece('\n');
 
   function write(n: number, line: number): number {
     const directions = (words[n * ROW + FLOW]! >>> 8) & 255;
@@ -117,7 +130,8 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
     const isTranslated = (words[row + FACTS]! & showsPostNat) !== 0;
     at = isTranslated ? writeEnds(row, at, isReply, TRANSLATED) : writePiece(at, threeCommas);
     at = writePiece(at, comma);
-    at = writeInterface(at, words[row + INTERFACE]!);
+    const origin = words[row + ORIGIN]!;
+    if ((origin & JOINED) === 0) at = writeInterface(at, words[row + INTERFACE]!);
     at = writePiece(at, comma);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, comma);
@@ -129,10 +143,13 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
     if (words[row + RULE]! !== -1) at = writeInteger(at, words[row + RULE]!);
     at = writePiece(at, comma);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(at, words[row + ANCHOR]!);
+    at = writePiece(at, comma);
+    at = writeTag(at, words[row + TAG]!);
     at = writePiece(at, provenances[flow & 255]!);
-    const origin = words[row + ORIGIN]! & 255;
-    if ((flow & 255) !== NONE && origin < ORIGINS.length) at = writePiece(at, origins[origin]!);
-    return writePiece(at, reply[isReply]!);
+    const isKnown = (flow & 255) !== NONE && (origin & 255) < ORIGINS.length;
+    if (isKnown) at = writePiece(at, origins[origin & 255]!);
+    at = writePiece(at, reply[isReply]!);
+    return (origin & JOINED) === 0 ? writePiece(at, notJoined) : writeJoined(row, at, isReply);
   }
 
   /** Four cells: addresses and ports. */
@@ -169,12 +186,23 @@ export function csvFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowF
   /** Two cells, each behind its comma. The type belongs to the original side. */
   function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
-    const isKnown = (words[row + FACTS]! & 0xff_0000) !== 0;
+    const isKnown = (words[row + FACTS]! & ICMP_TYPE_KNOWN) !== 0;
     if (!isKnown || ((families ^ (families >>> (8 * side))) & 255) !== 0) return writePiece(at, twoCommas);
     at = writePiece(at, comma);
     at = writeSmall(at, words[row + ICMP]! & 255);
     at = writePiece(at, comma);
     return writeSmall(at, (words[row + ICMP]! >>> 8) & 255);
+  }
+
+  /** The last three cells of a flow of two states. */
+  function writeJoined(row: number, at: number, isReply: number): number {
+    at = writeHexadecimal(at, words[row + OTHER_ID]!);
+    at = writeHexadecimal(at, words[row + OTHER_ID + 1]!);
+    at = writePiece(at, comma);
+    at = writeInterface(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
+    at = writePiece(at, comma);
+    at = writeInterface(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
+    return writePiece(at, lineEnd);
   }
 
   return { header: `${COLUMNS.join(',')}\n`, octets, write };

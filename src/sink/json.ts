@@ -2,6 +2,7 @@
  * Flows as one JSON object a line: keys are Information Element names, and what has no element stands under `pf`. A key is
  * left out where its value is not known.
  */
+import { sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -14,10 +15,15 @@ import {
   FACTS,
   FLOW,
   ICMP,
+  ICMP_TYPE_KNOWN,
   ID,
   INTERFACE,
+  INTERFACE_FROM_RECORD,
+  JOINED,
   OCTETS,
   ORIGIN,
+  OTHER_ID,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -27,6 +33,7 @@ import {
   RULE,
   START,
   STATE,
+  TAG,
 } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import {
@@ -44,20 +51,26 @@ import {
   BLOCK_OCTETS,
   escapeText,
   type FlowFormat,
-  interfaceWriter,
-  sidesShown,
-  TRANSLATED,
+  INTERFACE_TEXT,
+  nameWriter,
+  TAG_TEXT,
 } from './text-format.js';
 
 /** `nat` `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
-export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
+export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
   const { octets, addPiece, writePiece, copy, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const writeInterface = interfaceWriter(octets, interfaces, (name) =>
-    name === '' ? '' : `,"interfaceName":"${escapeText(name).replaceAll('"', '\\"')}"`,
-  );
+  /** Names of interfaces and tags, each with its key; nothing for no name. */
+  const named = (key: string, names: readonly string[], longest: number) =>
+    nameWriter(octets, names, longest, (name) =>
+      name === '' ? '' : `,"${key}":"${escapeText(name).replaceAll('"', '\\"')}"`,
+    );
+  const writeInterface = named('interfaceName', interfaces.names, INTERFACE_TEXT);
+  const writeIngress = named('ingressInterfaceName', interfaces.names, INTERFACE_TEXT);
+  const writeEgress = named('egressInterfaceName', interfaces.names, INTERFACE_TEXT);
+  const writeTag = named('tag', tags.names, TAG_TEXT);
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -88,6 +101,7 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   const stateDirection = pieces('","direction":"out"', '","direction":"in"');
   const rule = addPiece(',"rule":');
   const anchor = addPiece(',"anchor":');
+  const interfaceFromRecord = addPiece(',"interfaceFrom":"record"');
   /** By provenance, and by origin with it. */
   const counters = pieces(...PROVENANCE.map((provenance) => `,"counters":"${provenance}","reply":`));
   const countersFrom = PROVENANCE.map((provenance) =>
@@ -95,6 +109,7 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   );
   const reply = pieces('false', 'true');
   const countersAge = addPiece(',"countersAge":');
+  const joined = addPiece(',"joined":true,"otherStateId":"');
   const lineEnd = addPiece('}}\n');
 
   function write(n: number, line: number): number {
@@ -133,7 +148,7 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
       at = writeSmall(at, description >>> 24);
     }
     const facts = words[row + FACTS]!;
-    if ((facts & 0xff_0000) !== 0) at = writeIcmp(row, at, side);
+    if ((facts & ICMP_TYPE_KNOWN) !== 0) at = writeIcmp(row, at, side);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     return (facts & showsPostNat) !== 0 ? writeEnds(row, at, isReply, TRANSLATED, 1) : at;
   }
@@ -178,7 +193,8 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
   /** What both records of a flow have in common, up to the value of `reply`. */
   function writeState(row: number, at: number): number {
     const flow = words[row + FLOW]!;
-    at = writeInterface(at, words[row + INTERFACE]!);
+    const origin = words[row + ORIGIN]!;
+    if ((origin & JOINED) === 0) at = writeInterface(at, words[row + INTERFACE]!);
     at = writePiece(at, endReason);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, stateId);
@@ -189,10 +205,11 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
     at = writePiece(at, stateDirection[words[row + STATE]! & INBOUND]!);
     if (words[row + RULE]! !== -1) at = writeInteger(writePiece(at, rule), words[row + RULE]!);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(writePiece(at, anchor), words[row + ANCHOR]!);
+    if (words[row + TAG]! !== 0) at = writeTag(at, words[row + TAG]!);
+    if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, interfaceFromRecord);
     const provenance = flow & 255;
-    const origin = words[row + ORIGIN]! & 255;
-    const isKnown = provenance !== NONE && origin < ORIGINS.length;
-    return writePiece(at, isKnown ? countersFrom[provenance]![origin]! : counters[provenance]!);
+    const isKnown = provenance !== NONE && (origin & 255) < ORIGINS.length;
+    return writePiece(at, isKnown ? countersFrom[provenance]![origin & 255]! : counters[provenance]!);
   }
 
   function writeEnd(row: number, at: number, isReply: number): number {
@@ -201,7 +218,18 @@ export function jsonFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flow
     if (provenance === PARTIAL || provenance === TCPSEQ) {
       at = writeInteger(writePiece(at, countersAge), words[row + COUNTERS_AGE]!);
     }
+    if ((words[row + ORIGIN]! & JOINED) !== 0) at = writeJoined(row, at, isReply);
     return writePiece(at, lineEnd);
+  }
+
+  /** What a flow of two states has more: it enters by the inbound state's interface and leaves by the outbound state's. */
+  function writeJoined(row: number, at: number, isReply: number): number {
+    at = writePiece(at, joined);
+    at = writeHexadecimal(at, words[row + OTHER_ID]!);
+    at = writeHexadecimal(at, words[row + OTHER_ID + 1]!);
+    at = writePiece(at, quote);
+    at = writeIngress(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
+    return writeEgress(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
   }
 
   return { header: '', octets, write };

@@ -1,4 +1,5 @@
 /** Flows as a table for the eye, after `nfdump -o long`. Times are UTC, numbers exact. */
+import { ORIGINAL, sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -8,7 +9,10 @@ import {
   FACTS,
   FLOW,
   INTERFACE,
+  JOINED,
   OCTETS,
+  ORIGIN,
+  OTHER_INTERFACE,
   PACKETS,
   PORTS,
   PROTOCOLS,
@@ -21,15 +25,7 @@ import {
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { FORWARD, type NatView, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  interfaceWriter,
-  ORIGINAL,
-  sidesShown,
-  TRANSLATED,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat, INTERFACE_TEXT, nameWriter } from './text-format.js';
 
 const HEADER =
   'Date first seen (UTC)    Duration Proto        Src IP Addr:Port           Dst IP Addr:Port  ' +
@@ -77,7 +73,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   const { octets, addPiece, writePiece, copy, writeString, writeNumber, writeThree } = ascii;
   const { writeCounter, writeTime, writeIpv4, writeIpv6 } = ascii;
   // In one piece, so that columns can be counted by blanks.
-  const writeInterface = interfaceWriter(octets, interfaces, (name) =>
+  const writeInterface = nameWriter(octets, interfaces.names, INTERFACE_TEXT, (name) =>
     name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020'),
   );
   const sides = sidesShown(nat);
@@ -87,6 +83,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   const arrow = addPiece('->');
   const sourceChange = addPiece(' src ');
   const destinationChange = addPiece(' dst ');
+  const into = addPiece('>');
   const unknown = addPiece('-');
   const atLeast = addPiece('~');
   const colon = addPiece(':');
@@ -118,7 +115,7 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
     at = endAt(line + DESTINATION_END, at, aside, writeAddress(aside, row, side, isReply ^ 1));
     at = writePort(at, row, side, isReply ^ 1);
     at = writePiece(startAt(line + DIRECTION_START, at), directions[(description >>> 8) & 1]!);
-    at = writeInterface(startAt(line + INTERFACE_START, at), words[row + INTERFACE]!);
+    at = writeInterfaces(startAt(line + INTERFACE_START, at), row, isReply);
     at = endAt(line + PACKETS_END, at, aside, writeAmount(aside, row, PACKETS + REPLY_COUNTERS * isReply));
     at = endAt(line + OCTETS_END, at, aside, writeAmount(aside, row, OCTETS + REPLY_COUNTERS * isReply));
     if (nat === 'original' && (words[row + FACTS]! & 1) !== 0) {
@@ -178,6 +175,15 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
     if (PORT_MASKS[(protocol >>> 16) & 255] === 0) return at;
     at = writePiece(at, (protocol & 255) === 4 ? colon : dot);
     return writeNumber(at, view.getUint16(4 * (row + PORTS + 2 * side) + 2 * end));
+  }
+
+  /** Of a flow of two states, the one that it enters by and the one that it leaves by. */
+  function writeInterfaces(at: number, row: number, isReply: number): number {
+    const own = words[row + INTERFACE]!;
+    if ((words[row + ORIGIN]! & JOINED) === 0) return writeInterface(at, own);
+    const other = words[row + OTHER_INTERFACE]!;
+    at = writePiece(writeInterface(at, isReply === 0 ? own : other), into);
+    return writeInterface(at, isReply === 0 ? other : own);
   }
 
   /** `~` before a number: at least that many. `-`: not known. */
