@@ -33,14 +33,7 @@ import {
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { FORWARD, type NatView, NONE, ORIGINS, PROVENANCE, REPLY } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  INTERFACE_TEXT,
-  nameWriter,
-  TAG_TEXT,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 /** In the order in which `writeRecord` writes their cells. */
 const COLUMNS = [
@@ -81,10 +74,11 @@ const COLUMNS = [
 export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const writeInterface = nameWriter(octets, interfaces.names, INTERFACE_TEXT, cellOf);
-  const writeTag = nameWriter(octets, tags.names, TAG_TEXT, cellOf);
+  /** Kept texts of interfaces and tags, by number. */
+  const interfaceNames: number[] = [];
+  const tagNames: number[] = [];
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -144,7 +138,8 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     at = writePiece(at, comma);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(at, words[row + ANCHOR]!);
     at = writePiece(at, comma);
-    at = writeTag(at, words[row + TAG]!);
+    const tag = words[row + TAG]!;
+    if (tag !== 0) at = writeText(at, tagNames[tag] ?? keepCell(tagNames, tag, tags.names));
     at = writePiece(at, provenances[flow & 255]!);
     const isKnown = (flow & 255) !== NONE && (origin & 255) < ORIGINS.length;
     if (isKnown) at = writePiece(at, origins[origin & 255]!);
@@ -192,6 +187,15 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     at = writeSmall(at, words[row + ICMP]! & 255);
     at = writePiece(at, comma);
     return writeSmall(at, (words[row + ICMP]! >>> 8) & 255);
+  }
+
+  function writeInterface(at: number, number: number): number {
+    return writeText(at, interfaceNames[number] ?? keepCell(interfaceNames, number, interfaces.names));
+  }
+
+  function keepCell(kept: number[], number: number, names: readonly string[]): number {
+    kept[number] = keepText(cellOf(names[number]!));
+    return kept[number];
   }
 
   /** The last three cells of a flow of two states. */

@@ -47,30 +47,20 @@ import {
   TCPSEQ,
 } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  INTERFACE_TEXT,
-  nameWriter,
-  TAG_TEXT,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 /** `nat` `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
 export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, copy, writeSmall, writeNumber, writeInteger } =
+    ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  /** Names of interfaces and tags, each with its key; nothing for no name. */
-  const named = (key: string, names: readonly string[], longest: number) =>
-    nameWriter(octets, names, longest, (name) =>
-      name === '' ? '' : `,"${key}":"${escapeText(name).replaceAll('"', '\\"')}"`,
-    );
-  const writeInterface = named('interfaceName', interfaces.names, INTERFACE_TEXT);
-  const writeIngress = named('ingressInterfaceName', interfaces.names, INTERFACE_TEXT);
-  const writeEgress = named('egressInterfaceName', interfaces.names, INTERFACE_TEXT);
-  const writeTag = named('tag', tags.names, TAG_TEXT);
+  /** Kept texts of interfaces and tags with their keys, by number. */
+  const interfaceNames: number[] = [];
+  const ingressNames: number[] = [];
+  const egressNames: number[] = [];
+  const tagNames: number[] = [];
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -194,7 +184,8 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
   function writeState(row: number, at: number): number {
     const flow = words[row + FLOW]!;
     const origin = words[row + ORIGIN]!;
-    if ((origin & JOINED) === 0) at = writeInterface(at, words[row + INTERFACE]!);
+    if ((origin & JOINED) === 0)
+      at = writeInterface(at, words[row + INTERFACE]!, interfaceNames, 'interfaceName');
     at = writePiece(at, endReason);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, stateId);
@@ -205,7 +196,8 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
     at = writePiece(at, stateDirection[words[row + STATE]! & INBOUND]!);
     if (words[row + RULE]! !== -1) at = writeInteger(writePiece(at, rule), words[row + RULE]!);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(writePiece(at, anchor), words[row + ANCHOR]!);
-    if (words[row + TAG]! !== 0) at = writeTag(at, words[row + TAG]!);
+    const tag = words[row + TAG]!;
+    if (tag !== 0) at = writeText(at, tagNames[tag] ?? keepName(tagNames, tag, 'tag', tags.names));
     if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, interfaceFromRecord);
     const provenance = flow & 255;
     const isKnown = provenance !== NONE && (origin & 255) < ORIGINS.length;
@@ -222,14 +214,27 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
     return writePiece(at, lineEnd);
   }
 
+  function writeInterface(at: number, number: number, kept: number[], key: string): number {
+    return writeText(at, kept[number] ?? keepName(kept, number, key, interfaces.names));
+  }
+
+  /** For no name nothing is written. */
+  function keepName(kept: number[], number: number, key: string, names: readonly string[]): number {
+    const name = escapeText(names[number]!).replaceAll('"', '\\"');
+    kept[number] = keepText(name === '' ? '' : `,"${key}":"${name}"`);
+    return kept[number];
+  }
+
   /** What a flow of two states has more: it enters by the inbound state's interface and leaves by the outbound state's. */
   function writeJoined(row: number, at: number, isReply: number): number {
     at = writePiece(at, joined);
     at = writeHexadecimal(at, words[row + OTHER_ID]!);
     at = writeHexadecimal(at, words[row + OTHER_ID + 1]!);
     at = writePiece(at, quote);
-    at = writeIngress(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
-    return writeEgress(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
+    const ingress = words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!;
+    const egress = words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!;
+    at = writeInterface(at, ingress, ingressNames, 'ingressInterfaceName');
+    return writeInterface(at, egress, egressNames, 'egressInterfaceName');
   }
 
   return { header: '', octets, write };

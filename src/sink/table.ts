@@ -25,7 +25,7 @@ import {
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { FORWARD, type NatView, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import { BLOCK_OCTETS, escapeText, type FlowFormat, INTERFACE_TEXT, nameWriter } from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 const HEADER =
   'Date first seen (UTC)    Duration Proto        Src IP Addr:Port           Dst IP Addr:Port  ' +
@@ -70,12 +70,11 @@ const LAST_DATE = 8.64e15;
 export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeString, writeNumber, writeThree } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, copy, writeString, writeNumber, writeThree } =
+    ascii;
   const { writeCounter, writeTime, writeIpv4, writeIpv6 } = ascii;
-  // In one piece, so that columns can be counted by blanks.
-  const writeInterface = nameWriter(octets, interfaces.names, INTERFACE_TEXT, (name) =>
-    name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020'),
-  );
+  /** Kept texts of interfaces, by number. */
+  const interfaceNames: number[] = [];
   const sides = sidesShown(nat);
   const pieces = (...texts: string[]) => Int32Array.from(texts, addPiece);
   const protocols = pieces(...Array.from({ length: 256 }, (_, n) => PROTOCOL_NAMES[n] ?? `${n}`));
@@ -186,6 +185,11 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
     return writeInterface(at, isReply === 0 ? other : own);
   }
 
+  function writeInterface(at: number, number: number): number {
+    interfaceNames[number] ??= keepText(columnOf(interfaces.names[number]!));
+    return writeText(at, interfaceNames[number]);
+  }
+
   /** `~` before a number: at least that many. `-`: not known. */
   function writeAmount(at: number, row: number, counter: number): number {
     const provenance = words[row + FLOW]! & 255;
@@ -211,4 +215,9 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   }
 
   return { header: HEADER, octets, write };
+}
+
+/** In one piece, so that columns can be counted by blanks. */
+function columnOf(name: string): string {
+  return name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020');
 }
