@@ -4,7 +4,15 @@
  * that end is enough to find out whether most of them are such halves.
  */
 import { INBOUND } from '../../protocol/flow/pf-terms.js';
-import { ADDRESS, ADDRESSES, PORTS, PROTOCOLS, ROW, STATE, TRANSLATED_PORTS } from '../../protocol/flow/row.js';
+import {
+  ADDRESS,
+  ADDRESSES,
+  PORTS,
+  PROTOCOLS,
+  ROW,
+  STATE,
+  TRANSLATED_PORTS,
+} from '../../protocol/flow/row.js';
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import type { HalfCounts } from '../observe/statistics.js';
 

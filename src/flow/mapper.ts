@@ -74,7 +74,8 @@ export function flowMapper(
       const state = words[row + STATE]!;
       const isTcp = ((words[row + PROTOCOLS]! >>> 16) & 255) === TCP ? 1 : 0;
       const isClosed = isTcp & isDone[(state >>> 16) & 255]! & isDone[state >>> 24]!;
-      const reason = words[row + EXPIRE] !== 0 ? FORCED_END : IDLE_TIMEOUT + (END_OF_FLOW - IDLE_TIMEOUT) * isClosed;
+      const reason =
+        words[row + EXPIRE] !== 0 ? FORCED_END : IDLE_TIMEOUT + (END_OF_FLOW - IDLE_TIMEOUT) * isClosed;
       words[row + FLOW] = EXACT | (reason << 16);
       words[row + ORIGIN] = FROM_DELETE;
     }
@@ -107,7 +108,9 @@ export function flowMapper(
   function lives(row: number): void {
     const flow = words[row * ROW + FLOW]! & ~DIRECTIONS;
     const isWanted = filter.reasonToSkip(row, flow & 255) === undefined;
-    const directions = isWanted ? seen(row * ROW, flow & 255, FORWARD) | seen(row * ROW + REPLY_COUNTERS, flow & 255, REPLY) : 0;
+    const directions = isWanted
+      ? seen(row * ROW, flow & 255, FORWARD) | seen(row * ROW + REPLY_COUNTERS, flow & 255, REPLY)
+      : 0;
     words[row * ROW + FLOW] = flow | (directions << 8);
     if (directions !== 0) emit(row, 1);
   }
@@ -155,8 +158,10 @@ export function flowMapper(
       if ((flow & 255) === EXACT) exact += records;
       else counters[PROVENANCE[flow & 255]!] += records;
       const at = n * ROW_OCTETS;
-      octetsLow += view.getUint32(at + 4 * (OCTETS + 1)) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS + 1));
-      packetsLow += view.getUint32(at + 4 * (PACKETS + 1)) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS + 1));
+      octetsLow +=
+        view.getUint32(at + 4 * (OCTETS + 1)) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS + 1));
+      packetsLow +=
+        view.getUint32(at + 4 * (PACKETS + 1)) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS + 1));
       const highs =
         words[row + OCTETS]! |
         words[row + PACKETS]! |
@@ -172,7 +177,10 @@ export function flowMapper(
 
   function sumHighs(at: number): void {
     octets.add(0, view.getUint32(at + 4 * OCTETS) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS)));
-    packetsCounted.add(0, view.getUint32(at + 4 * PACKETS) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS)));
+    packetsCounted.add(
+      0,
+      view.getUint32(at + 4 * PACKETS) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS)),
+    );
   }
 
   return { describeDeleted, ended, lives };

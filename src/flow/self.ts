@@ -29,7 +29,8 @@ export class SelfFilter {
     const family = plain.includes(':') ? 6 : 4;
     const octets = Uint8Array.from(family === 4 ? octetsOfIpv4(plain) : octetsOfIpv6(plain));
     const end = { family, port: ((port & 255) << 8) | (port >>> 8), address: new Int32Array(octets.buffer) };
-    if (this.#ends.length < MOST_ENDS && !this.#ends.some((known) => isSame(known, end))) this.#ends.push(end);
+    if (this.#ends.length < MOST_ENDS && !this.#ends.some((known) => isSame(known, end)))
+      this.#ends.push(end);
   }
 
   /** Whether the state is one of ours. `row` is where its words begin. */
@@ -40,7 +41,12 @@ export class SelfFilter {
         (this.#has(words, row + ADDRESSES, protocols & 255, words[row + PORTS]!) ||
           this.#has(words, row + ADDRESSES + ADDRESS, protocols & 255, words[row + REPLY_PORTS]!))) ||
       (carriesExports(protocols >>> 24) &&
-        (this.#has(words, row + ADDRESSES + 2 * ADDRESS, (protocols >>> 8) & 255, words[row + TRANSLATED_PORTS]!) ||
+        (this.#has(
+          words,
+          row + ADDRESSES + 2 * ADDRESS,
+          (protocols >>> 8) & 255,
+          words[row + TRANSLATED_PORTS]!,
+        ) ||
           this.#has(
             words,
             row + ADDRESSES + 3 * ADDRESS,
@@ -65,7 +71,9 @@ function carriesExports(protocol: number): boolean {
 }
 
 function isSame(one: OwnEnd, other: OwnEnd): boolean {
-  return one.port === other.port && one.family === other.family && one.address.join() === other.address.join();
+  return (
+    one.port === other.port && one.family === other.family && one.address.join() === other.address.join()
+  );
 }
 
 function octetsOfIpv4(address: string): number[] {

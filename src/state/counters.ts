@@ -11,9 +11,7 @@ const WORD = 2 ** 32;
 
 /** Below 0, 0 or above 0 as a counter of `one` is less than, equals or exceeds one of `other`. */
 function compare(one: DataView, at: number, other: DataView, otherAt: number): number {
-  return (
-    one.getUint32(at) - other.getUint32(otherAt) || one.getUint32(at + 4) - other.getUint32(otherAt + 4)
-  );
+  return one.getUint32(at) - other.getUint32(otherAt) || one.getUint32(at + 4) - other.getUint32(otherAt + 4);
 }
 
 function copy(from: DataView, at: number, to: DataView, toAt: number): void {

@@ -18,7 +18,8 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const peer = table.peer(slot);
   const countedAt = table.countedAt(slot);
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
-  const isOwnProven = isSilent(countedAt, traffic, lastLoss) && isOfAge(table, countedAt, table.remaining(slot));
+  const isOwnProven =
+    isSilent(countedAt, traffic, lastLoss) && isOfAge(table, countedAt, table.remaining(slot));
   if (peer === undefined) return isOwnProven;
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
   const needsPeer = peer.showedTraffic || peer.isCounted;

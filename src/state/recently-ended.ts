@@ -27,7 +27,10 @@ export class RecentlyEnded {
     if (entries === undefined) return false;
     const at = placeOf(idFirst, idSecond, creatorId);
     const isKey =
-      entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId && entries[at + 3] !== 0;
+      entries[at] === idFirst &&
+      entries[at + 1] === idSecond &&
+      entries[at + 2] === creatorId &&
+      entries[at + 3] !== 0;
     return isKey && Math.abs(now / 1000 - entries[at + 3]!) <= LATE;
   }
 
@@ -36,7 +39,8 @@ export class RecentlyEnded {
     const entries = this.#entries;
     if (entries === undefined) return;
     const at = placeOf(idFirst, idSecond, creatorId);
-    if (entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId) entries[at + 3] = 0;
+    if (entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId)
+      entries[at + 3] = 0;
   }
 }
 

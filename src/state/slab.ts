@@ -168,7 +168,9 @@ export class StateRows {
   hasKey(slot: number, idFirst: number, idSecond: number, creatorId: number): boolean {
     const { hot } = this.#slabs[slot >>> ROW_SHIFT]!;
     const at = (slot & ROW_MASK) * HOT_WORDS;
-    return hot[at + ID_SECOND] === idSecond && hot[at + ID_FIRST] === idFirst && hot[at + CREATOR] === creatorId;
+    return (
+      hot[at + ID_SECOND] === idSecond && hot[at + ID_FIRST] === idFirst && hot[at + CREATOR] === creatorId
+    );
   }
 
   /** Copies the state of a flow row into the record. */

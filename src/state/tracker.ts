@@ -41,7 +41,12 @@ import {
 } from '../../protocol/flow/terms.js';
 import type { RecordKind, StateAction } from '../../protocol/pfsync/action.js';
 import type { PfsyncHandler } from '../../protocol/pfsync/message.js';
-import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../../protocol/pfsync/record.js';
+import type {
+  BulkView,
+  ClearView,
+  CompressedUpdateView,
+  StateKeyView,
+} from '../../protocol/pfsync/record.js';
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
@@ -177,7 +182,8 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.delete += count;
     this.finishEnding();
     this.#consumer.describeDeleted(first, count);
-    if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0) this.#completeDeleted(first, count);
+    if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
+      this.#completeDeleted(first, count);
     this.#consumer.ended(first, count);
   }
 
@@ -303,7 +309,8 @@ export class StateTracker implements PfsyncHandler {
         this.#ending = undefined;
         break;
       }
-      const isMeant = this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
+      const isMeant =
+        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
       if (!isMeant) continue;
       if (this.#isClear) this.#deleted(slot, FORCED_END);
       else this.#end(slot, FORCED_END);
@@ -409,7 +416,11 @@ export class StateTracker implements PfsyncHandler {
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
     this.#observer?.appeared(row, table.start(slot), table.now[0]!);
-    if (origin === FROM_UPDATE && this.#options.activeTimeout > 0 && areCounted(view, row * ROW_OCTETS + 4 * OCTETS)) {
+    if (
+      origin === FROM_UPDATE &&
+      this.#options.activeTimeout > 0 &&
+      areCounted(view, row * ROW_OCTETS + 4 * OCTETS)
+    ) {
       this.#reportLongFlow(slot);
     }
   }
@@ -429,7 +440,10 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (known === NO_SLOT && this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)) {
+    if (
+      known === NO_SLOT &&
+      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
+    ) {
       this.#statistics.states.lateRecords++;
       return;
     }
