@@ -407,15 +407,21 @@ export class StateTable {
     };
   }
 
-  /** Adds to the counters of a row what the sequence numbers have advanced by since they were reported. Returns whether that is anything. */
+  /**
+   * Adds to the counters of a row what the sequence numbers have advanced by since they were reported: of an af-to state
+   * everything to the initiator's, as pf counts. Returns whether that is anything.
+   */
   addAdvance(slot: number, row: number): boolean {
     const { doubles } = this.#rows.slab(slot);
     const at = this.#rows.doublesAt(slot);
     const sent = doubles[at + SOURCE_ADVANCE]!;
     const answered = doubles[at + DESTINATION_ADVANCE]!;
-    const { view } = this.#flows;
-    if (sent > 0) addOctets(view, row * ROW_OCTETS + 4 * OCTETS, 0, sent);
-    if (answered > 0) addOctets(view, row * ROW_OCTETS + 4 * OCTETS, 1, answered);
+    const { view, words } = this.#flows;
+    const counters = row * ROW_OCTETS + 4 * OCTETS;
+    const protocols = words[row * ROW + PROTOCOLS]!;
+    const isAfTo = ((protocols ^ (protocols >>> 8)) & 255) !== 0;
+    if (sent > 0) addOctets(view, counters, 0, sent);
+    if (answered > 0) addOctets(view, counters, isAfTo ? 0 : 1, answered);
     return sent + answered > 0;
   }
 
