@@ -386,8 +386,9 @@ export class StateTracker implements PfsyncHandler {
       this.#open(row, origin, isTraffic);
       return;
     }
-    const moved = table.learnCountersOfRow(slot, row, origin);
+    // The record's counters hold what its sequence numbers have advanced by.
     table.learnPeersOfRow(slot, row);
+    const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic || moved) table.hearTraffic(slot);
