@@ -305,7 +305,8 @@ export class StateTable {
     recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT] = this.now[0]!;
     records[record + REMAINING] = remaining;
     records[record + ORIGIN] = origin;
-    restartAdvance(rows, slot);
+    // Where they stand still, what has advanced went through another firewall.
+    if (moved > 0) restartAdvance(rows, slot);
     return moved > 0;
   }
 
@@ -331,7 +332,7 @@ export class StateTable {
     if (moved < 0) return false;
     words[peer + PEER_REMAINING] = remaining;
     doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_COUNTED_AT] = this.now[0]!;
-    restartAdvance(this.#rows, slot);
+    if (moved > 0) restartAdvance(this.#rows, slot);
     return moved > 0;
   }
 
