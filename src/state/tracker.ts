@@ -280,7 +280,7 @@ export class StateTracker implements PfsyncHandler {
       const slot = table.oldestBefore(limit);
       if (slot === NO_SLOT) break;
       this.#statistics.states.timedOut++;
-      this.#giveUp(slot, IDLE_TIMEOUT);
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     }
     this.#flushEnded();
   }
@@ -313,7 +313,7 @@ export class StateTracker implements PfsyncHandler {
         this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
       if (!isMeant) continue;
       if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END);
+      else this.#end(slot, FORCED_END, 'open');
     }
     this.#flushEnded();
   }
@@ -407,7 +407,7 @@ export class StateTracker implements PfsyncHandler {
     }
     if (table.size >= this.#options.maxStates) {
       this.#statistics.states.evicted++;
-      this.#giveUp(table.oldest, LACK_OF_RESOURCES);
+      this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
     this.#recentlyEnded.forget(...id);
@@ -460,7 +460,7 @@ export class StateTracker implements PfsyncHandler {
       table.learnCountersOfRow(slot, row, origin);
       table.learnAge(slot, words[at + AGE]!);
     }
-    this.#deleted(slot, reason, 'final');
+    this.#deleted(slot, reason, true);
   }
 
   #follow(slot: number, update: CompressedUpdateView): void {
@@ -526,10 +526,10 @@ export class StateTracker implements PfsyncHandler {
     return start;
   }
 
-  /** The firewall no longer has the state in `slot`. `counters` are final, or have to be proven so. */
-  #deleted(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): void {
+  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */
+  #deleted(slot: number, endReason: number, isFinal = false): void {
     const since = this.table.start(slot);
-    const row = this.#end(slot, endReason, counters);
+    const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
     const { words } = this.#rows;
     const at = row * ROW;
     const now = this.table.now[0]!;
@@ -538,24 +538,18 @@ export class StateTracker implements PfsyncHandler {
     if (this.#ended.count === this.#ended.capacity) this.#flushEnded();
   }
 
-  /** The state in `slot` may live on at the firewall, but is not followed any more. */
-  #giveUp(slot: number, endReason: number): void {
-    const { table } = this;
-    const time = table.now[0]!;
-    const row = this.#nextEnded();
-    table.read(slot, row);
-    table.addPeerCounters(slot, row);
-    this.#givenUp.add(row, time);
-    this.#end(slot, endReason);
-  }
-
-  /** Ends the state in `slot` with what the table knows of it. Returns the row of its flow. */
-  #end(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): number {
+  /**
+   * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
+   * firewall may still have it, and it is given up or left open at the end. Returns the row of its flow.
+   */
+  #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;
-    const isFinal = counters === 'final' || areFinal(table, slot, this.#times[1]!);
+    // Silence proves nothing of a state that has not ended: its last second is not told yet.
+    const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
+    if (end === 'givenUp') this.#givenUp.add(row, table.now[0]!);
     table.subtractReported(slot, row);
     table.remove(slot);
     return row;
