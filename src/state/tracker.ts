@@ -113,8 +113,11 @@ export class StateTracker implements PfsyncHandler {
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
-  /** Doubles in an array, since a field would be an object for each: end of the bulk transfer and last loss, milliseconds since the epoch. */
-  readonly #times = new Float64Array(2);
+  /**
+   * Milliseconds since the epoch, in an array, since a field would be an object for each: end of the bulk transfer, last loss,
+   * and when the states that are still to be ended ended.
+   */
+  readonly #times = new Float64Array(3);
   /** States that a clear or the end of the input still has to end. */
   #ending: Iterator<number> | undefined;
   #endingInterface: number | undefined;
@@ -189,8 +192,8 @@ export class StateTracker implements PfsyncHandler {
 
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
-    this.#setNow(updates.clock);
     this.finishEnding();
+    this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
       this.#expectKeys(updates, done, count, false);
@@ -200,8 +203,8 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.#setNow(keys.clock);
     this.finishEnding();
+    this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
       this.#expectKeys(keys, done, count, true);
@@ -212,13 +215,14 @@ export class StateTracker implements PfsyncHandler {
 
   clear(clear: ClearView): void {
     this.#statistics.records.clear++;
-    this.#setNow(clear.clock);
     this.finishEnding();
+    this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
     this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
     this.#isClear = true;
     this.#ending = this.table.ofCreator(clear.creatorId);
+    this.#times[2] = this.table.now[0]!;
     this.endSome();
   }
 
@@ -249,6 +253,7 @@ export class StateTracker implements PfsyncHandler {
   /** Another program reported a state's counters as they were at `time`. Returns whether the state is open: only pfsync opens states. */
   reportCounters(reported: ReportedCounters, time: number): boolean {
     const { table } = this;
+    this.finishEnding();
     const slot = table.find(reported.idFirst, reported.idSecond, reported.creatorId);
     if (slot === NO_SLOT) return false;
     table.now[0] = time;
@@ -288,7 +293,7 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.table.now[0] = time;
+    this.#times[2] = time;
     this.#isClear = false;
     this.#endingInterface = undefined;
     this.#ending = this.table[Symbol.iterator]();
@@ -303,6 +308,7 @@ export class StateTracker implements PfsyncHandler {
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
+    this.table.now[0] = this.#times[2]!;
     for (let n = 0; n < this.#ended.capacity; n++) {
       const { done, value: slot } = ending.next();
       if (done) {
