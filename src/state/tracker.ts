@@ -344,6 +344,11 @@ export class StateTracker implements PfsyncHandler {
     return !isNeverSynced;
   }
 
+  #keyOf(row: number): [idFirst: number, idSecond: number, creatorId: number] {
+    const { words } = this.#rows;
+    return [words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!];
+  }
+
   #forEachExpected(first: number, count: number, use: (row: number, slot: number) => void): void {
     const { table } = this;
     const { words } = this.#rows;
@@ -378,8 +383,9 @@ export class StateTracker implements PfsyncHandler {
     const { words } = this.#rows;
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
-      // The firewall has started anew and counts its ids from the beginning.
+      // The firewall has started anew and counts its ids from the beginning: this record is not late.
       this.#deleted(slot, FORCED_END);
+      this.#recentlyEnded.forget(...this.#keyOf(row));
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
@@ -404,10 +410,9 @@ export class StateTracker implements PfsyncHandler {
 
   #open(row: number, origin: number, isTraffic: boolean): void {
     const { table } = this;
-    const { words, view } = this.#rows;
-    const at = row * ROW;
-    const id = [words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!] as const;
-    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...id, table.now[0]!)) {
+    const { view } = this.#rows;
+    const key = this.#keyOf(row);
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...key, table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
@@ -416,7 +421,7 @@ export class StateTracker implements PfsyncHandler {
       this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
-    this.#recentlyEnded.forget(...id);
+    this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
@@ -447,10 +452,7 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (
-      known === NO_SLOT &&
-      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
-    ) {
+    if (known === NO_SLOT && this.#recentlyEnded.has(...this.#keyOf(row), table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
