@@ -124,7 +124,6 @@ export class StateTracker implements PfsyncHandler {
   #isClear = false;
   #version = 0;
   #isProvable = true;
-  #isBulkEnd = false;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -151,15 +150,6 @@ export class StateTracker implements PfsyncHandler {
     this.#version = version;
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
-  }
-
-  /** Whether the message at hand holds the end of a bulk update: nothing in it shows traffic. */
-  get isBulkEnd(): boolean {
-    return this.#isBulkEnd;
-  }
-
-  messageEnded(): void {
-    this.#isBulkEnd = false;
   }
 
   insert(first: number, count: number): void {
@@ -230,7 +220,6 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
-    this.#isBulkEnd = !status.isStart;
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -393,7 +382,7 @@ export class StateTracker implements PfsyncHandler {
       this.#learnDead(slot, row, origin);
       return;
     }
-    const isTraffic = origin === FROM_INSERT && !this.#isBulkEnd && table.now[0]! > this.#times[0]!;
+    const isTraffic = origin === FROM_INSERT || this.#isPacket();
     if (slot === NO_SLOT) {
       this.#open(row, origin, isTraffic);
       return;
@@ -403,9 +392,14 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || moved) table.hearTraffic(slot);
+    if (isTraffic || (moved && this.#version >= 5)) table.hearTraffic(slot);
     else table.hear(slot);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
+  }
+
+  /** A full update of versions 5 and 6 is an answer. Before, packets make them, outside a bulk update. */
+  #isPacket(): boolean {
+    return this.#version < 5 && this.table.now[0]! > this.#times[0]!;
   }
 
   #open(row: number, origin: number, isTraffic: boolean): void {
@@ -479,8 +473,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    if (this.#isBulkEnd) table.hear(slot);
-    else table.hearTraffic(slot);
+    table.hearTraffic(slot);
   }
 
   #letGo(slot: number, key: StateKeyView): void {
