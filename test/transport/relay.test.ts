@@ -142,14 +142,15 @@ describe('the relay', () => {
       await sleep(2);
     }
     await relay.close();
-    expect(relay.result).to.deep.equal({
+    const { errors, ...counts } = relay.result;
+    expect(errors).to.be.above(0);
+    expect(counts).to.deep.equal({
       kind: 'relay',
       relay: `127.0.0.1:${endpoint.port}`,
       messages: 0,
       octets: 0,
       lostRecords: 5,
       tooLong: 0,
-      errors: 5,
     });
   });
 
