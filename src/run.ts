@@ -1,5 +1,4 @@
 /** A run: opens what the options ask for, reads until the end or a signal, closes, and reports. */
-import { lookup } from 'node:dns/promises';
 import { DONE, INPUT_DAMAGED, NOT_DELIVERED } from './cli/exit-status.js';
 import type { Options } from './cli/option-table.js';
 import { messageOf } from './cli/system-error.js';
@@ -16,7 +15,7 @@ import type { Surroundings } from './service/surroundings.js';
 import { FlowLog } from './sink/flow-log.js';
 import type { FlowSink, Output } from './sink/flow-sink.js';
 import { convert } from './source/conversion.js';
-import { LiveSources } from './source/live.js';
+import { LiveSources, ownAddresses } from './source/live.js';
 import { openRelay, type Relay } from './transport/relay.js';
 
 /** Milliseconds in which a run ends after an error that nobody foresaw, whatever still waits. */
@@ -37,6 +36,8 @@ export class Run {
   #output: Output | undefined;
   #hasBegun = false;
   #hasFault = false;
+  /** The only reader has gone: what it did not want is not lost. */
+  #hasReaderLeft = false;
 
   /** `readAgain` parses the options and the configuration file once more. */
   constructor(options: Options, surroundings: Surroundings, readAgain: () => Options = () => options) {
@@ -118,9 +119,11 @@ export class Run {
     setTimeout(() => this.#deadline.abort(), FAULT_PATIENCE);
   }
 
-  /** Ends the run when nothing else receives flows. */
+  /** The reader of standard output went away: ends the run, as cat ends before head, unless others receive flows. */
   #readerGone(): void {
-    if (this.#receivers.length === 1) this.#stop.abort();
+    if (this.#receivers.length > 1) return;
+    this.#hasReaderLeft = true;
+    this.#stop.abort();
   }
 
   #listenToSignals(pipeline: Pipeline, sources: LiveSources | undefined): void {
@@ -147,7 +150,7 @@ export class Run {
     const { log } = this.#surroundings;
     try {
       pipeline.settle();
-      this.#output?.reopen(pipeline.time);
+      this.#output?.reopen?.(pipeline.time);
       const { logLevel } = this.#readAgain();
       log.setLevel(logLevel);
       log.info('files reopened, log level read again; other options take effect at the next start');
@@ -173,7 +176,8 @@ export class Run {
   }
 
   #exitStatus(): number {
-    if (this.#hasFault || this.#results.some(({ lostRecords }) => lostRecords > 0)) return NOT_DELIVERED;
+    const hasLost = !this.#hasReaderLeft && this.#results.some(({ lostRecords }) => lostRecords > 0);
+    if (this.#hasFault || hasLost) return NOT_DELIVERED;
     const isConversion = this.#options.reads.length > 0;
     return isConversion && this.#statistics.damaged.total > 0 ? INPUT_DAMAGED : DONE;
   }
@@ -198,16 +202,12 @@ async function pipelineOptions(options: Options, relay: Relay | undefined): Prom
   };
 }
 
-/** Knows the states of the program's own exports, by all addresses that the names of collectors have. */
-async function selfFilter({ collectors, relay, excludeSelf }: Options): Promise<SelfFilter | undefined> {
-  const ends = relay === undefined ? collectors : [...collectors, relay];
-  if (!excludeSelf || ends.length === 0) return undefined;
+/** Knows the states of the program's own exports. */
+async function selfFilter(options: Options): Promise<SelfFilter | undefined> {
+  const addresses = await ownAddresses(options);
+  if (addresses.length === 0) return undefined;
   const filter = new SelfFilter();
-  for (const { host, port } of ends) {
-    // The exporter complains of a name that is unknown.
-    const addresses = await lookup(host, { all: true }).catch(() => []);
-    for (const { address } of addresses) filter.add(address, port);
-  }
+  for (const { address, port } of addresses) filter.add(address, port);
   return filter;
 }
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { StartError } from '../cli/errors.js';
 import type { Options } from '../cli/option-table.js';
 import { quote } from '../cli/option-values.js';
+import { reasonOf } from '../cli/system-error.js';
 
 /** The user that the program becomes when root starts it without --user. */
 export const DEFAULT_USER = '_pfflowd';
@@ -56,7 +57,7 @@ export function dropPrivileges({ name, uid, gid, groups }: Account): string {
     process.setgid!(gid);
     process.setuid!(uid);
   } catch (error) {
-    throw new StartError(`cannot become ${name}: ${(error as Error).message}`);
+    throw new StartError(`cannot become ${name}: ${reasonOf(error)}`);
   }
   verifyDrop({ name, uid, gid, groups });
   const others = groups.filter((group) => group !== gid);
@@ -98,10 +99,10 @@ export function lookUpAccount(name: string): Account | undefined {
     if (uid === undefined || gid === undefined) return undefined;
     return { name, uid, gid, groups: ids('-G') };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     // An exit status other than 0, which has no code, means that there is no such user.
     if (code === undefined) return undefined;
-    throw new StartError(`user ${quote(name)}: cannot run id(1): ${message}`);
+    throw new StartError(`user ${quote(name)}: cannot run id(1): ${reasonOf(error)}`);
   }
 }
 

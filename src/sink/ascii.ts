@@ -31,6 +31,9 @@ export function asciiWriter(length: number) {
   const dottedLengths = Uint8Array.from(OCTETS, (n) => `${n}.`.length);
   const hexadecimal = Int32Array.from(OCTETS, (n) => wordOf(n.toString(16).padStart(2, '0')));
   let piecesEnd = 0;
+  /** Names from packets, as many as there are: the length of each, and its text. */
+  let texts = new Float64Array(512);
+  let textsEnd = 0;
 
   /**
    * Keeps a text of at most 255 characters for `writePiece`. Returns its number: the word that it starts at, and its length
@@ -47,6 +50,29 @@ export function asciiWriter(length: number) {
   function writePiece(at: number, piece: number): number {
     const end = at + (piece & 255);
     for (let word = piece >>> 8; at < end; at += STEP, word++) view.setFloat64(at, pieces[word]!, true);
+    return end;
+  }
+
+  /** Keeps a text of any length, for `writeText`. Returns its number. */
+  function keepText(text: string): number {
+    const number = textsEnd;
+    const start = number + 1;
+    textsEnd = start + Math.ceil(text.length / STEP);
+    if (textsEnd > texts.length) {
+      const larger = new Float64Array(2 * textsEnd);
+      larger.set(texts);
+      texts = larger;
+    }
+    texts[number] = text.length;
+    new TextEncoder().encodeInto(text, new Uint8Array(texts.buffer, STEP * start));
+    return number;
+  }
+
+  function writeText(at: number, number: number): number {
+    const words = texts;
+    // A sum with a float would make positions floats.
+    const end = at + (words[number]! | 0);
+    for (let word = number + 1; at < end; at += STEP, word++) view.setFloat64(at, words[word]!, true);
     return end;
   }
 
@@ -193,6 +219,8 @@ export function asciiWriter(length: number) {
     octets,
     addPiece,
     writePiece,
+    keepText,
+    writeText,
     copy,
     writeString,
     writeSmall,

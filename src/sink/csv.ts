@@ -1,10 +1,10 @@
 /** Flows as comma-separated values (RFC 4180, lines ended by LF): a cell is empty where nothing is known. */
+import { sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
   ANCHOR,
-  COUNTERS_AGE,
   CREATOR,
   DESCRIPTION,
   END,
@@ -31,25 +31,9 @@ import {
   TAG,
 } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
-import {
-  FORWARD,
-  type NatView,
-  NONE,
-  ORIGINS,
-  PARTIAL,
-  PROVENANCE,
-  REPLY,
-  TCPSEQ,
-} from '../../protocol/flow/terms.js';
+import { FORWARD, type NatView, NONE, ORIGINS, PROVENANCE, REPLY } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  interfaceWriter,
-  sidesShown,
-  TRANSLATED,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 /** In the order in which `writeRecord` writes their cells. */
 const COLUMNS = [
@@ -77,23 +61,24 @@ const COLUMNS = [
   'direction',
   'rule',
   'anchor',
+  'tag',
   'counters',
   'countersFrom',
-  'countersAge',
   'reply',
+  'otherStateId',
   'ingressInterfaceName',
   'egressInterfaceName',
-  'otherStateId',
-  'tag',
 ];
 
 /** `nat` `original`: the original view, and the post-NAT cells of translated flows; else that view alone. */
 export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, writeString, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, writeSmall, writeNumber, writeInteger } = ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const writeInterface = interfaceWriter(octets, interfaces, cellOf);
+  /** Kept texts of interfaces and tags, by number. */
+  const interfaceNames: number[] = [];
+  const tagNames: number[] = [];
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -108,6 +93,7 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
   const provenances = pieces(...PROVENANCE.map((provenance) => `,${provenance},`));
   const origins = pieces(...ORIGINS);
   const reply = pieces(',false,', ',true,');
+  const notJoined = addPiece(',,\n');
   const lineEnd = addPiece('\n');
 
   function write(n: number, line: number): number {
@@ -138,8 +124,8 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     const isTranslated = (words[row + FACTS]! & showsPostNat) !== 0;
     at = isTranslated ? writeEnds(row, at, isReply, TRANSLATED) : writePiece(at, threeCommas);
     at = writePiece(at, comma);
-    const isJoined = (words[row + ORIGIN]! & JOINED) !== 0;
-    if (!isJoined) at = writeInterface(at, words[row + INTERFACE]!);
+    const origin = words[row + ORIGIN]!;
+    if ((origin & JOINED) === 0) at = writeInterface(at, words[row + INTERFACE]!);
     at = writePiece(at, comma);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, comma);
@@ -151,26 +137,14 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     if (words[row + RULE]! !== -1) at = writeInteger(at, words[row + RULE]!);
     at = writePiece(at, comma);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(at, words[row + ANCHOR]!);
+    at = writePiece(at, comma);
+    const tag = words[row + TAG]!;
+    if (tag !== 0) at = writeText(at, tagNames[tag] ?? keepCell(tagNames, tag, tags.names));
     at = writePiece(at, provenances[flow & 255]!);
-    const origin = words[row + ORIGIN]! & 255;
-    const provenance = flow & 255;
-    if (provenance !== NONE && origin < ORIGINS.length) at = writePiece(at, origins[origin]!);
-    at = writePiece(at, comma);
-    if (provenance === PARTIAL || provenance === TCPSEQ) at = writeInteger(at, words[row + COUNTERS_AGE]!);
+    const isKnown = (flow & 255) !== NONE && (origin & 255) < ORIGINS.length;
+    if (isKnown) at = writePiece(at, origins[origin & 255]!);
     at = writePiece(at, reply[isReply]!);
-    at = isJoined ? writeJoined(row, at, isReply) : writePiece(at, twoCommas);
-    at = writePiece(at, comma);
-    if (words[row + TAG] !== 0) at = writeString(at, cellOf(tags.names[words[row + TAG]!]!));
-    return writePiece(at, lineEnd);
-  }
-
-  /** Three cells: where the record of a joined flow enters and leaves, and the id of the flow's other state. */
-  function writeJoined(row: number, at: number, isReply: number): number {
-    at = writeInterface(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
-    at = writePiece(at, comma);
-    at = writeInterface(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
-    at = writePiece(at, comma);
-    return writeHexadecimal(writeHexadecimal(at, words[row + OTHER_ID]!), words[row + OTHER_ID + 1]!);
+    return (origin & JOINED) === 0 ? writePiece(at, notJoined) : writeJoined(row, at, isReply);
   }
 
   /** Four cells: addresses and ports. */
@@ -213,6 +187,26 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     at = writeSmall(at, words[row + ICMP]! & 255);
     at = writePiece(at, comma);
     return writeSmall(at, (words[row + ICMP]! >>> 8) & 255);
+  }
+
+  function writeInterface(at: number, number: number): number {
+    return writeText(at, interfaceNames[number] ?? keepCell(interfaceNames, number, interfaces.names));
+  }
+
+  function keepCell(kept: number[], number: number, names: readonly string[]): number {
+    kept[number] = keepText(cellOf(names[number]!));
+    return kept[number];
+  }
+
+  /** The last three cells of a flow of two states. */
+  function writeJoined(row: number, at: number, isReply: number): number {
+    at = writeHexadecimal(at, words[row + OTHER_ID]!);
+    at = writeHexadecimal(at, words[row + OTHER_ID + 1]!);
+    at = writePiece(at, comma);
+    at = writeInterface(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
+    at = writePiece(at, comma);
+    at = writeInterface(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
+    return writePiece(at, lineEnd);
   }
 
   return { header: `${COLUMNS.join(',')}\n`, octets, write };

@@ -2,6 +2,7 @@
  * Flows as one JSON object a line: keys are Information Element names, and what has no element stands under `pf`. A key is
  * left out where its value is not known.
  */
+import { sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { countsBothDirections, INBOUND, PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -46,26 +47,20 @@ import {
   TCPSEQ,
 } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  interfaceWriter,
-  sidesShown,
-  TRANSLATED,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 /** `nat` `original`: the original view, and the post-NAT elements of translated flows; else that view alone. */
 export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeString, writeSmall, writeNumber, writeInteger } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, copy, writeSmall, writeNumber, writeInteger } =
+    ascii;
   const { writeCounter, writeTime, writeHexadecimal, writeIpv4, writeIpv6 } = ascii;
-  const interfaceMember = (key: string) =>
-    interfaceWriter(octets, interfaces, (name) => (name === '' ? '' : `,"${key}":"${escapeString(name)}"`));
-  const writeInterface = interfaceMember('interfaceName');
-  const writeIngress = interfaceMember('ingressInterfaceName');
-  const writeEgress = interfaceMember('egressInterfaceName');
+  /** Kept texts of interfaces and tags with their keys, by number. */
+  const interfaceNames: number[] = [];
+  const ingressNames: number[] = [];
+  const egressNames: number[] = [];
+  const tagNames: number[] = [];
   const portMasks = PORT_MASKS;
   const sides = sidesShown(nat);
   const showsPostNat = nat === 'original' ? 1 : 0;
@@ -96,6 +91,8 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
   const stateDirection = pieces('","direction":"out"', '","direction":"in"');
   const rule = addPiece(',"rule":');
   const anchor = addPiece(',"anchor":');
+  const bothDirections = addPiece(',"bothDirections":true');
+  const interfaceFromRecord = addPiece(',"interfaceFrom":"record"');
   /** By provenance, and by origin with it. */
   const counters = pieces(...PROVENANCE.map((provenance) => `,"counters":"${provenance}","reply":`));
   const countersFrom = PROVENANCE.map((provenance) =>
@@ -103,9 +100,6 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
   );
   const reply = pieces('false', 'true');
   const countersAge = addPiece(',"countersAge":');
-  const fromRecord = addPiece(',"interfaceFrom":"record"');
-  const tag = addPiece(',"tag":"');
-  const bothDirections = addPiece(',"bothDirections":true');
   const joined = addPiece(',"joined":true,"otherStateId":"');
   const lineEnd = addPiece('}}\n');
 
@@ -190,8 +184,9 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
   /** What both records of a flow have in common, up to the value of `reply`. */
   function writeState(row: number, at: number): number {
     const flow = words[row + FLOW]!;
-    const isJoined = (words[row + ORIGIN]! & JOINED) !== 0;
-    if (!isJoined) at = writeInterface(at, words[row + INTERFACE]!);
+    const origin = words[row + ORIGIN]!;
+    if ((origin & JOINED) === 0)
+      at = writeInterface(at, words[row + INTERFACE]!, interfaceNames, 'interfaceName');
     at = writePiece(at, endReason);
     at = writeSmall(at, (flow >>> 16) & 255);
     at = writePiece(at, stateId);
@@ -202,41 +197,47 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
     at = writePiece(at, stateDirection[words[row + STATE]! & INBOUND]!);
     if (words[row + RULE]! !== -1) at = writeInteger(writePiece(at, rule), words[row + RULE]!);
     if (words[row + ANCHOR]! >= 0) at = writeNumber(writePiece(at, anchor), words[row + ANCHOR]!);
-    if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, fromRecord);
-    if (words[row + TAG] !== 0) at = writeTag(at, words[row + TAG]!);
+    const tag = words[row + TAG]!;
+    if (tag !== 0) at = writeText(at, tagNames[tag] ?? keepName(tagNames, tag, 'tag', tags.names));
+    if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, interfaceFromRecord);
     if (countsBothDirections(words[row + PROTOCOLS]!)) at = writePiece(at, bothDirections);
-    if (isJoined) at = writeJoined(row, at);
     const provenance = flow & 255;
-    const origin = words[row + ORIGIN]! & 255;
-    const isKnown = provenance !== NONE && origin < ORIGINS.length;
-    return writePiece(at, isKnown ? countersFrom[provenance]![origin]! : counters[provenance]!);
-  }
-
-  function writeTag(at: number, number: number): number {
-    return writePiece(writeString(writePiece(at, tag), escapeString(tags.names[number]!)), quote);
-  }
-
-  function writeJoined(row: number, at: number): number {
-    at = writeHexadecimal(writePiece(at, joined), words[row + OTHER_ID]!);
-    return writePiece(writeHexadecimal(at, words[row + OTHER_ID + 1]!), quote);
+    const isKnown = provenance !== NONE && (origin & 255) < ORIGINS.length;
+    return writePiece(at, isKnown ? countersFrom[provenance]![origin & 255]! : counters[provenance]!);
   }
 
   function writeEnd(row: number, at: number, isReply: number): number {
     const provenance = words[row + FLOW]! & 255;
     at = writePiece(at, reply[isReply]!);
-    if ((words[row + ORIGIN]! & JOINED) !== 0) {
-      at = writeIngress(at, words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!);
-      at = writeEgress(at, words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!);
-    }
     if (provenance === PARTIAL || provenance === TCPSEQ) {
       at = writeInteger(writePiece(at, countersAge), words[row + COUNTERS_AGE]!);
     }
+    if ((words[row + ORIGIN]! & JOINED) !== 0) at = writeJoined(row, at, isReply);
     return writePiece(at, lineEnd);
   }
 
-  return { header: '', octets, write };
-}
+  function writeInterface(at: number, number: number, kept: number[], key: string): number {
+    return writeText(at, kept[number] ?? keepName(kept, number, key, interfaces.names));
+  }
 
-function escapeString(text: string): string {
-  return escapeText(text).replaceAll('"', '\\"');
+  /** For no name nothing is written. */
+  function keepName(kept: number[], number: number, key: string, names: readonly string[]): number {
+    const name = escapeText(names[number]!).replaceAll('"', '\\"');
+    kept[number] = keepText(name === '' ? '' : `,"${key}":"${name}"`);
+    return kept[number];
+  }
+
+  /** What a flow of two states has more: it enters by the inbound state's interface and leaves by the outbound state's. */
+  function writeJoined(row: number, at: number, isReply: number): number {
+    at = writePiece(at, joined);
+    at = writeHexadecimal(at, words[row + OTHER_ID]!);
+    at = writeHexadecimal(at, words[row + OTHER_ID + 1]!);
+    at = writePiece(at, quote);
+    const ingress = words[row + (isReply === 0 ? INTERFACE : OTHER_INTERFACE)]!;
+    const egress = words[row + (isReply === 0 ? OTHER_INTERFACE : INTERFACE)]!;
+    at = writeInterface(at, ingress, ingressNames, 'ingressInterfaceName');
+    return writeInterface(at, egress, egressNames, 'egressInterfaceName');
+  }
+
+  return { header: '', octets, write };
 }

@@ -1,4 +1,5 @@
 /** Flows as a table for the eye, after `nfdump -o long`. Times are UTC, numbers exact. */
+import { ORIGINAL, sidesShown, TRANSLATED } from '../../protocol/export/nat-side.js';
 import { PORT_MASKS } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -24,15 +25,7 @@ import {
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { FORWARD, type NatView, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import { asciiWriter } from './ascii.js';
-import {
-  BLOCK_OCTETS,
-  escapeText,
-  type FlowFormat,
-  interfaceWriter,
-  ORIGINAL,
-  sidesShown,
-  TRANSLATED,
-} from './text-format.js';
+import { BLOCK_OCTETS, escapeText, type FlowFormat } from './text-format.js';
 
 const HEADER =
   'Date first seen (UTC)    Duration Proto        Src IP Addr:Port           Dst IP Addr:Port  ' +
@@ -77,12 +70,11 @@ const LAST_DATE = 8.64e15;
 export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): FlowFormat {
   const { words, doubles, view } = rows;
   const ascii = asciiWriter(BLOCK_OCTETS);
-  const { octets, addPiece, writePiece, copy, writeString, writeNumber, writeThree } = ascii;
+  const { octets, addPiece, writePiece, keepText, writeText, copy, writeString, writeNumber, writeThree } =
+    ascii;
   const { writeCounter, writeTime, writeIpv4, writeIpv6 } = ascii;
-  // In one piece, so that columns can be counted by blanks.
-  const writeInterface = interfaceWriter(octets, interfaces, (name) =>
-    name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020'),
-  );
+  /** Kept texts of interfaces, by number. */
+  const interfaceNames: number[] = [];
   const sides = sidesShown(nat);
   const pieces = (...texts: string[]) => Int32Array.from(texts, addPiece);
   const protocols = pieces(...Array.from({ length: 256 }, (_, n) => PROTOCOL_NAMES[n] ?? `${n}`));
@@ -90,9 +82,9 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   const arrow = addPiece('->');
   const sourceChange = addPiece(' src ');
   const destinationChange = addPiece(' dst ');
+  const into = addPiece('>');
   const unknown = addPiece('-');
   const atLeast = addPiece('~');
-  const passage = addPiece('>');
   const colon = addPiece(':');
   const dot = addPiece('.');
   const lineEnd = addPiece('\n');
@@ -131,15 +123,6 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
       at = writeChange(at, destinationChange, row, isReply ^ 1);
     }
     return writePiece(at, lineEnd);
-  }
-
-  /** Where the record of a joined flow enters and leaves; of other flows, the state's interface. */
-  function writeInterfaces(at: number, row: number, isReply: number): number {
-    const one = words[row + INTERFACE]!;
-    if ((words[row + ORIGIN]! & JOINED) === 0) return writeInterface(at, one);
-    const other = words[row + OTHER_INTERFACE]!;
-    at = writePiece(writeInterface(at, isReply === 0 ? one : other), passage);
-    return writeInterface(at, isReply === 0 ? other : one);
   }
 
   /** Blanks up to the column, one at least. Returns where the text goes. */
@@ -193,6 +176,20 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
     return writeNumber(at, view.getUint16(4 * (row + PORTS + 2 * side) + 2 * end));
   }
 
+  /** Of a flow of two states, the one that it enters by and the one that it leaves by. */
+  function writeInterfaces(at: number, row: number, isReply: number): number {
+    const own = words[row + INTERFACE]!;
+    if ((words[row + ORIGIN]! & JOINED) === 0) return writeInterface(at, own);
+    const other = words[row + OTHER_INTERFACE]!;
+    at = writePiece(writeInterface(at, isReply === 0 ? own : other), into);
+    return writeInterface(at, isReply === 0 ? other : own);
+  }
+
+  function writeInterface(at: number, number: number): number {
+    interfaceNames[number] ??= keepText(columnOf(interfaces.names[number]!));
+    return writeText(at, interfaceNames[number]);
+  }
+
   /** `~` before a number: at least that many. `-`: not known. */
   function writeAmount(at: number, row: number, counter: number): number {
     const provenance = words[row + FLOW]! & 255;
@@ -218,4 +215,9 @@ export function tableFormat({ rows, interfaces }: FlowMemory, nat: NatView): Flo
   }
 
   return { header: HEADER, octets, write };
+}
+
+/** In one piece, so that columns can be counted by blanks. */
+function columnOf(name: string): string {
+  return name === '' ? '-' : escapeText(name).replaceAll(' ', '\\u0020');
 }

@@ -1,6 +1,4 @@
 /** What the text formats have in common: what a format is, the view that it shows, and text from packets. */
-import type { InterfaceTable } from '../../protocol/flow/interface.js';
-import { INBOUND, OUTBOUND } from '../../protocol/flow/pf-terms.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import type { NatView } from '../../protocol/flow/terms.js';
 
@@ -23,60 +21,6 @@ export interface FlowFormat {
 export const BLOCK = 65_536;
 /** ... and has room for the lines of one flow more, and for what writing them needs behind them. */
 export const BLOCK_OCTETS = BLOCK + 8192;
-
-/** Which side of a state's translation its records show. */
-export const ORIGINAL = 0;
-export const TRANSLATED = 1;
-
-/** By pf's direction. A lookup, because no processor can predict a state's direction. */
-export function sidesShown(nat: NatView): Int32Array {
-  const sides = new Int32Array(4);
-  sides[INBOUND] = nat === 'original' ? ORIGINAL : TRANSLATED;
-  sides[OUTBOUND] = nat === 'translated' ? TRANSLATED : ORIGINAL;
-  return sides;
-}
-
-/** Octets that a text of an interface's name may have: the name's 16 escaped, and what stands around it. */
-const NAME_OCTETS = 128;
-
-/** Writes the text for the interface of this number at `at` of the block. Returns its end. */
-export type InterfaceWriter = (at: number, number: number) => number;
-
-/** `textOf` gives the text for a name, in ASCII; it is asked once for each interface. */
-export function interfaceWriter(
-  block: Uint8Array,
-  { names }: InterfaceTable,
-  textOf: (name: string) => string,
-): InterfaceWriter {
-  const view = new DataView(block.buffer);
-  /** By number of the interface: the text, and its length, -1 until it was asked for. */
-  let texts = new Float64Array(0);
-  let lengths = new Int32Array(0);
-
-  function keep(number: number): number {
-    if (number >= lengths.length) {
-      const known = [texts, lengths] as const;
-      const capacity = Math.max(64, 2 * number);
-      texts = new Float64Array((capacity * NAME_OCTETS) / 8);
-      texts.set(known[0]);
-      lengths = new Int32Array(capacity).fill(-1);
-      lengths.set(known[1]);
-    }
-    const text = textOf(names[number]!);
-    new TextEncoder().encodeInto(text, new Uint8Array(texts.buffer, NAME_OCTETS * number, NAME_OCTETS));
-    lengths[number] = text.length;
-    return text.length;
-  }
-
-  return function writeInterface(at, number) {
-    let length = number < lengths.length ? lengths[number]! : -1;
-    if (length < 0) length = keep(number);
-    const end = at + length;
-    for (let word = (NAME_OCTETS / 8) * number; at < end; at += 8, word++)
-      view.setFloat64(at, texts[word]!, true);
-    return end;
-  };
-}
 
 /** The lines of one flow, without their ends: for what is rare. */
 export function linesOf(format: FlowFormat, row: number): string[] {

@@ -30,6 +30,8 @@ export interface CaptureProgress {
 }
 
 export interface CaptureOptions {
+  /** Called when the file header has been read, before the first packet. */
+  readonly onOpen?: (() => void) | undefined;
   readonly onProgress?: ((progress: CaptureProgress) => void) | undefined;
   /** Ends the reading, as if the input ended after its last whole packet. */
   readonly signal?: AbortSignal | undefined;
@@ -121,6 +123,7 @@ class CaptureReading {
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();
+      this.#options.onOpen?.();
       if (reader !== undefined) await this.#readPackets(reader);
       this.#reportProgress();
       const end = { packets: reader?.packets ?? 0, octets: this.#octets };

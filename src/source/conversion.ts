@@ -6,7 +6,7 @@ import { ProgressBar, wantsProgress } from '../observe/progress.js';
 import type { Log } from '../service/log.js';
 import { monotonic } from '../service/monotonic.js';
 import { isTerminal, STANDARD_ERROR } from '../service/standard-streams.js';
-import { CaptureOpenError, type CaptureProgress, readCapture } from './capture-file.js';
+import { CaptureOpenError, type CaptureOptions, type CaptureProgress, readCapture } from './capture-file.js';
 import { CheckedPackets } from './checked-packets.js';
 import type { Flushable, NamesSource, PacketConsumer } from './consumer.js';
 import { isRegularFile } from './open-octets.js';
@@ -25,14 +25,15 @@ type ConversionOptions = Pick<Options, 'reads' | 'hold' | 'progress'>;
 const FLUSHES = 0.9;
 
 /**
- * Reads every capture of `-r`, until `signal` ends it. Damage is counted in the consumer's statistics. Throws a StartError
- * when a capture may not be read, or the first one is none.
+ * Reads every capture of `-r`, until `signal` ends it. Damage is counted in the consumer's statistics. `onOpen` is called once,
+ * when the first capture is open. Throws a StartError when a capture may not be read, or the first one is none.
  */
 export async function convert(
   options: ConversionOptions,
   consumer: ConversionConsumer,
   log: Log,
   signal: AbortSignal,
+  onOpen?: () => void,
 ): Promise<void> {
   const { reads, hold } = options;
   for (const path of reads) checkReadable(path);
@@ -43,7 +44,8 @@ export async function convert(
   try {
     for (const [index, path] of reads.entries()) {
       if (signal.aborted) break;
-      await convertOne(path, consumer, log, signal, progress.update).catch((error: unknown) => {
+      const reading = { onOpen: index === 0 ? onOpen : undefined, onProgress: progress.update, signal };
+      await convertOne(path, consumer, log, reading).catch((error: unknown) => {
         if (!(error instanceof CaptureOpenError)) throw error;
         if (index === 0) throw new StartError(error.message);
         consumer.statistics.damaged.add('captureUnreadable');
@@ -60,14 +62,13 @@ async function convertOne(
   path: string,
   consumer: ConversionConsumer,
   log: Log,
-  signal: AbortSignal,
-  onProgress: (progress: CaptureProgress) => void,
+  options: CaptureOptions,
 ): Promise<void> {
   const name = path === '-' ? 'standard input' : path;
   consumer.source = name;
   const { damaged } = consumer.statistics;
   const packets = new CheckedPackets(consumer, (message) => log.warn(`${name}: ${message}`));
-  const { damage } = await readCapture(path, packets, { onProgress, signal });
+  const { damage } = await readCapture(path, packets, options);
   if (packets.allUnreadable) damaged.add('unknownLinkType');
   if (damage === undefined) return;
   damaged.add('captureCut');

@@ -391,7 +391,7 @@ export class StateTable {
     const start = this.reportedUntil(slot);
     const traffic = hot.doubles[rows.doublesAt(slot) + TRAFFIC]!;
     doubles[row * ROW_DOUBLES + START] = start;
-    doubles[row * ROW_DOUBLES + END] = traffic < start ? start : traffic;
+    doubles[row * ROW_DOUBLES + END] = Math.max(traffic, start);
   }
 
   /** Adds to the counters of a row those that a second firewall has reported. */

@@ -63,7 +63,7 @@ function conversions(program: () => string): void {
   it('to a collector by name, over UDP', async () => {
     const { address } = await lookup('localhost');
     const udp = await UdpCollector.listen(address as Loopback);
-    const args = ['-r', V3, '-n', `localhost:${udp.port}`, '-v', '9'];
+    const args = ['-r', V3, '-n', `localhost:${udp.port}`, '-v', '10'];
     const { status, summary, stderr } = await run(args, options());
     expect([status, summary?.records], stderr).to.deep.equal([0, FLOWS]);
     await udp.received(summary!.datagrams);
@@ -135,7 +135,7 @@ describe('the package', function () {
   it('brings the licences of the packages that are in the file', () => {
     const text = readFileSync(PROGRAM, 'utf8');
     for (const name of ['winston', 'binary-parser']) {
-      expect(text).to.match(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n.*MIT`, 'm'));
+      expect(text).to.match(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n[^]{0,100}Copyright`, 'm'));
     }
   });
 

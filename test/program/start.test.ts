@@ -1,7 +1,6 @@
 /** What the program does when it cannot start: one line, status 1, and nothing touched. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import {
-  existsSync,
   linkSync,
   lstatSync,
   mkdtempSync,
@@ -32,8 +31,8 @@ describe('a start that fails', () => {
 
   /** Runs a line for the shell, in which `$pfflowd` is the program, in the folder of the test. */
   function shell(line: string): SpawnSyncReturns<string> {
-    const script = `pfflowd='"${NODE}" "${PROGRAM}"'; ${line.replaceAll('$pfflowd', 'eval "$pfflowd"')}`;
-    return spawnSync('/bin/sh', ['-c', script], { cwd: folder, encoding: 'utf8', timeout: 15_000 });
+    const args = ['-c', line.replaceAll('$pfflowd', '"$@"'), 'sh', NODE, PROGRAM];
+    return spawnSync('/bin/sh', args, { cwd: folder, encoding: 'utf8', timeout: 15_000 });
   }
 
   function expectFault({ status, stdout, stderr }: SpawnSyncReturns<string>, message: RegExp): void {
@@ -42,7 +41,8 @@ describe('a start that fails', () => {
     expect([status, stdout]).to.deep.equal([1, '']);
   }
 
-  const live = '--listen 127.0.0.1:1 --user root -d';
+  const user = process.getuid?.() === 0 ? '--user root' : '';
+  const live = `--listen 127.0.0.1:1 -d ${user}`;
   const faults: [what: string, line: string, message: RegExp, prepare?: () => void][] = [
     [
       'an output that is the capture',
@@ -132,15 +132,10 @@ describe('a start that fails', () => {
     });
   }
 
-  it('by an address that is taken leaves the file of -o as it was, live', () => {
-    const line = `$pfflowd ${live} --listen 192.0.2.1:7 --allow 192.0.2.0/24 --format json -o old.json`;
+  it('by an address that is not here leaves the file of -o as it was, live', () => {
+    const line = `$pfflowd -d ${user} --listen 192.0.2.1:7 --allow 192.0.2.0/24 --format json -o old.json`;
     expectFault(shell(line), /192\.0\.2\.1:7/);
     expect(readFileSync(at('old.json'), 'utf8')).to.equal('old\n');
-  });
-
-  it('does not create the file of -o', () => {
-    expectFault(shell('$pfflowd -r old.json --format json -o new.json'), /not a pcap or pcapng file/);
-    expect(existsSync(at('new.json'))).to.equal(false);
   });
 
   describeWithOpenssl('by a key that is encrypted', () => {
@@ -187,22 +182,22 @@ describe('a start that fails', () => {
       '-r capture -n 127.0.0.1:9',
       '-r capture -n localhost:9',
       '-r capture -v 10 -n tcp://127.0.0.1:1',
-      `${live} --listen 127.0.0.1:1 -n 127.0.0.1:9`,
-      '-i lo --user root -d -n 127.0.0.1:9',
-      '-i lo --user root --pid-file pid -n 127.0.0.1:9',
-      '-i lo -d -n 127.0.0.1:9',
+      `${live} -n 127.0.0.1:9`,
+      `-i lo -d ${user} -n 127.0.0.1:9`,
+      `-i lo ${user} --pid-file pid -n 127.0.0.1:9`,
     ];
     it('is one line and never a trace, whatever was to be opened', function () {
       this.timeout(120_000);
       const least = fewest();
       for (const words of commands) {
-        for (let more = 0; more < 8; more++) {
-          const { status, stderr } = shell(
-            `ulimit -n ${least + more}; timeout -s TERM 2 $pfflowd --summary none ${words}`,
-          );
+        // One more each time, until the program starts.
+        for (let more = 0; more < 16; more++) {
+          const limits = `ulimit -n ${least + more}; timeout -s TERM 2`;
+          const { status, stderr } = shell(`${limits} $pfflowd --summary none ${words}`);
           expect(stderr, words).to.not.match(/^\s+at /m);
           expect(stderr, words).to.not.match(/node:internal|\.mjs:\d/);
-          if (status === 1) expect(stderr, words).to.match(/^(pfflowd: [^\n]*\n)+$/);
+          if (status !== 1) break;
+          expect(stderr, words).to.match(/^(pfflowd: [^\n]*\n)+$/);
         }
       }
     });

@@ -3,16 +3,17 @@ import { FROM_NOBODY, type NatView, NONE } from '../../protocol/flow/terms.js';
 import { csvFormat } from '../../src/sink/csv.js';
 import type { Sample } from '../peer/flow-sample.js';
 import { FINISHED, flowOf, NATTED, PING, PING64, PLAIN, REDIRECTED } from './flow-sketch.js';
-import { TextLines } from './text-lines.js';
+import { joinedFlow, TextLines, tagged } from './text-lines.js';
+
+const HEADER = new TextLines(csvFormat).format.header.trimEnd().split(',');
 
 function cellsOf(sample: Sample, nat: NatView = 'original'): Record<string, string> {
   const lines = new TextLines(csvFormat, nat);
-  const header = lines.format.header.trimEnd().split(',');
   const line = lines.of(sample);
   expect(line).to.match(/^[\x20-\x7e]+$/);
   const values = line.split(',');
-  expect(values).to.have.length(header.length);
-  return Object.fromEntries(header.map((name, index) => [name, values[index]!]));
+  expect(values).to.have.length(HEADER.length);
+  return Object.fromEntries(HEADER.map((name, index) => [name, values[index]!]));
 }
 
 describe('CSV of a flow', () => {
@@ -43,9 +44,13 @@ describe('CSV of a flow', () => {
       direction: 'in',
       rule: '41',
       anchor: '',
+      tag: '',
       counters: 'exact',
       countersFrom: 'delete',
       reply: 'true',
+      otherStateId: '',
+      ingressInterfaceName: '',
+      egressInterfaceName: '',
     };
     expect(row).to.deep.equal(expected);
     expect(Object.keys(row)).to.deep.equal(Object.keys(expected));
@@ -67,6 +72,19 @@ describe('CSV of a flow', () => {
       '0',
       '198.51.100.1',
     ]);
+  });
+
+  it('has the tag of the state', () => {
+    const [line] = new TextLines(csvFormat).all(PLAIN, tagged('=lan,1'));
+    expect(line).to.contain(`,out,41,,"'=lan,1",exact,delete,false,`);
+  });
+
+  it('names both interfaces and the other state of a joined flow', () => {
+    const [forward, reply] = new TextLines(csvFormat).all({ ...REDIRECTED, replyOctets: 5n }, joinedFlow);
+    expect(forward).to.match(/,false,0102030405060708,em0,em7$/);
+    expect(reply).to.match(/,true,0102030405060708,em7,em0$/);
+    expect(forward?.split(',')).to.have.length(HEADER.length);
+    expect(forward?.split(',')[HEADER.indexOf('interfaceName')]).to.equal('');
   });
 
   const translation = ['postNATSourceAddress', 'postNATDestinationAddress', 'postNAPTSourceTransportPort'];

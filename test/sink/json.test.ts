@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { FACTS, INTERFACE_FROM_RECORD } from '../../protocol/flow/row.js';
 import {
   EXACT,
   FROM_INSERT,
@@ -15,7 +16,7 @@ import {
 import { jsonFormat } from '../../src/sink/json.js';
 import type { Sample } from '../peer/flow-sample.js';
 import { FINISHED, flowOf, NAT64, NATTED, PING, PING64, PLAIN, REDIRECTED } from './flow-sketch.js';
-import { TextLines } from './text-lines.js';
+import { joinedFlow, TextLines, tagged } from './text-lines.js';
 
 function lineOf(sample: Sample, nat: NatView = 'original'): string {
   const line = new TextLines(jsonFormat, nat).of(sample);
@@ -309,6 +310,50 @@ describe('JSON of a flow', () => {
       );
     });
   }
+
+  it('has the tag of the state, whatever is in it', () => {
+    const lines = new TextLines(jsonFormat);
+    for (const tag of ['lan', 'a"b\\c', '\x01'.repeat(64)]) {
+      const [line = ''] = lines.all(PLAIN, tagged(tag));
+      expect(JSON.parse(line).pf.tag).to.equal(tag);
+      const { tag: _, ...others } = JSON.parse(line).pf;
+      expect(others).to.deep.equal(pf);
+    }
+    const [line] = lines.all(PLAIN, tagged('lan'));
+    expect(line).to.contain(',"rule":41,"tag":"lan","counters":"exact",');
+  });
+
+  it('says when the record names the interface of a floating state', () => {
+    const [line] = new TextLines(jsonFormat).all(PLAIN, (_, words) => {
+      words[FACTS]! |= INTERFACE_FROM_RECORD;
+    });
+    expect(line).to.contain(',"interfaceName":"em0",');
+    expect(line).to.contain(',"rule":41,"interfaceFrom":"record","counters":"exact",');
+  });
+
+  it('names both interfaces and the other state of a joined flow', () => {
+    const lines = new TextLines(jsonFormat).all({ ...REDIRECTED, replyOctets: 5n }, joinedFlow);
+    const [forward, reply] = lines.map((line) => JSON.parse(line));
+    const other = { joined: true, otherStateId: '0102030405060708' };
+    const inbound = { ...pf, direction: 'in' };
+    expect(forward.pf).to.deep.equal({
+      ...inbound,
+      ...other,
+      ingressInterfaceName: 'em0',
+      egressInterfaceName: 'em7',
+    });
+    expect(reply.pf).to.deep.equal({
+      ...inbound,
+      reply: true,
+      ...other,
+      ingressInterfaceName: 'em7',
+      egressInterfaceName: 'em0',
+    });
+    expect(forward).not.to.have.property('interfaceName');
+    expect(lines[0]).to.contain(
+      ',"reply":false,"joined":true,"otherStateId":"0102030405060708","ingressInterfaceName":"em0",',
+    );
+  });
 
   it('keeps all 64 bits of a counter', () => {
     const counters = { octets: 2n ** 64n - 1n, packets: 2n ** 53n + 1n, counters: PARTIAL };

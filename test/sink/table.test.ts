@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { EXACT, FROM_NOBODY, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
 import { tableFormat } from '../../src/sink/table.js';
 import { flowOf, NAT64, NATTED, PING, PLAIN, REDIRECTED, SIX } from './flow-sketch.js';
-import { TextLines } from './text-lines.js';
+import { joinedFlow, TextLines } from './text-lines.js';
 
 const TABLE = [
   'Date first seen (UTC)    Duration Proto        Src IP Addr:Port           Dst IP Addr:Port  Dir Interface Packets       Bytes -> Translated',
@@ -46,6 +46,12 @@ describe('the table of flows', () => {
     ].map((sample) => table.of(sample));
     expect([table.format.header.trimEnd(), ...lines]).to.deep.equal(TABLE);
     for (const line of lines) expect(line).to.match(/^[\x20-\x7e]+$/);
+  });
+
+  it('shows both interfaces of a joined flow', () => {
+    const [forward, reply] = new TextLines(tableFormat).all({ ...REDIRECTED, replyOctets: 5n }, joinedFlow);
+    expect(forward).to.contain(' in  em0>em7         3        1500 -> dst 10.0.0.8:443');
+    expect(reply).to.contain(' out em7>em0        10           5 -> src 10.0.0.8:443');
   });
 
   it('shows one view alone when told so', () => {

@@ -13,7 +13,7 @@ import { BLOCK, BLOCK_OCTETS, linesOf, type OpenFormat } from '../../src/sink/te
 import { TextOutput } from '../../src/sink/text-output.js';
 import { SampleRows } from '../peer/flow-sample.js';
 import { NATTED, PLAIN } from './flow-sketch.js';
-import { TextLines } from './text-lines.js';
+import { joinedFlow, TextLines, tagged } from './text-lines.js';
 
 const log = { limited: () => {} };
 const HEADER = new TextLines(csvFormat).format.header;
@@ -159,6 +159,8 @@ describe('text output', () => {
         countersAge: -(2 ** 31),
         counters: 1,
       });
+      tagged('\xff'.repeat(64))(samples, samples.rows.words);
+      joinedFlow(samples, samples.rows.words);
       const format = open(samples, 'original');
       expect(format.write(row, 0)).to.be.below((BLOCK_OCTETS - BLOCK) / 2);
       // At the last place where a flow may begin it is the same.
