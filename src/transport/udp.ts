@@ -40,10 +40,10 @@ const LONGEST = { 4: 1472, 6: 1452 } as const;
 const BLOCK = 512 << 10;
 
 /**
- * Octets waiting at which the producer should pause and may go on: a sender has its next run while the queue
- * is filled again.
+ * Octets waiting at which the producer should pause and may go on: a run and a full block behind it, so that
+ * neither waits for the other.
  */
-const MARKS = { high: 4 * BLOCK, low: 2 * BLOCK };
+const MARKS = { high: 3 * BLOCK, low: 2 * BLOCK };
 const PACED_MARKS = { high: 256 << 10, low: 64 << 10 };
 
 /** Milliseconds in which this machine refuses a datagram to itself. */
