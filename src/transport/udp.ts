@@ -283,10 +283,9 @@ export class UdpTransport implements Transport {
     }
   }
 
-  /** The last datagram may be refused: by this machine soon, by another nobody knows when. */
+  /** The last datagram may be refused: by this machine soon, by another at a time that nobody knows. */
   async #awaitRefusal(): Promise<void> {
-    if (!isOfThisMachine(this.#address)) return;
-    const deadline = monotonic() + LAST_REFUSAL;
+    const deadline = monotonic() + (isOfThisMachine(this.#address) ? LAST_REFUSAL : 0);
     for (;;) {
       this.#sender?.poll();
       if (!this.#refusals.isLatestOpen || monotonic() >= deadline) return;

@@ -34,7 +34,7 @@ describe('the pace of a conversion', () => {
   });
   afterEach(() => udp.close());
 
-  const ADVICE = /--rate .* larger receive buffer, or use tcp:\/\/$/;
+  const ADVICE = /--rate .* larger receive buffer, or use tcp:\/\/ with -v 10$/;
 
   it('a terminal gets the advice how to go faster, once for all collectors', async () => {
     const to = ['-n', udp.endpoint, '-n', udp.endpoint];
