@@ -111,7 +111,7 @@ describe('the relay', () => {
     });
   }
 
-  it('leaves the IP header of a message behind', async () => {
+  it('passes a message on without its IP header', async () => {
     const far = await converter('127.0.0.1', log);
     const relay = await openRelay({ endpoint: far.endpoint, log: log.log });
     const message = Buffer.from('0600000400000000', 'hex');

@@ -290,7 +290,7 @@ describe('IPFIX over TCP', () => {
     await reader.close();
   }).timeout(30_000);
 
-  it('has at most a minute between attempts unless told otherwise', () => {
+  it('has at most a minute between attempts by default', () => {
     expect(policyOf('live', 60)).to.include({ firstPause: 1000, longestPause: 60_000, whenFull: 'drop' });
     expect(policyOf('conversion', 0.5)).to.include({ firstPause: 500, longestPause: 500, whenFull: 'wait' });
   });
