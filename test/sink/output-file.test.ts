@@ -140,7 +140,7 @@ describe('an output file', () => {
 
   const unopenable: [claim: string, path: () => string, reason: string][] = [
     ['a folder that is not there', () => join(folder, 'none', 'flows'), 'no such file or directory'],
-    ['a folder', () => folder, 'illegal operation on a directory'],
+    ['a folder', () => folder, 'is a directory'],
   ];
   for (const [what, where, reason] of unopenable) {
     for (const mode of ['append', 'replace'] as const) {
@@ -558,7 +558,9 @@ describe('standard output as an output file', () => {
     });
   }
 
-  it('does not keep a live run waiting for the reader of a pipe', async () => {
+  it('does not keep a live run waiting for the reader of a pipe', async function () {
+    // Other systems cannot open a pipe a second time.
+    if (!existsSync('/proc/self/fd')) this.skip();
     const folder = mkdtempSync(join(tmpdir(), 'output-pipe-'));
     const mark = join(folder, 'sent');
     const child = start(
