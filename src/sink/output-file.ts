@@ -188,8 +188,9 @@ export class OutputFile {
     } else if (code === 'EPIPE') {
       this.isGone = true;
     } else {
+      if (this.#isFailing) this.#errors++;
+      else this.#report(error);
       this.#isFailing = true;
-      this.#report(error);
       this.#tryIn(this.#options.retryDelay ?? RETRY_DELAY);
     }
   }
