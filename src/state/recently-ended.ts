@@ -19,7 +19,7 @@ export class RecentlyEnded {
     entries[at] = idFirst;
     entries[at + 1] = idSecond;
     entries[at + 2] = creatorId;
-    entries[at + 3] = now / 1000;
+    entries[at + 3] = secondsOf(now);
   }
 
   has(idFirst: number, idSecond: number, creatorId: number, now: number): boolean {
@@ -31,7 +31,7 @@ export class RecentlyEnded {
       entries[at + 1] === idSecond &&
       entries[at + 2] === creatorId &&
       entries[at + 3] !== 0;
-    return isKey && Math.abs(now / 1000 - entries[at + 3]!) <= LATE;
+    return isKey && Math.abs((secondsOf(now) - entries[at + 3]!) | 0) <= LATE;
   }
 
   /** The key belongs to a new state. */
@@ -42,6 +42,11 @@ export class RecentlyEnded {
     if (entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId)
       entries[at + 3] = 0;
   }
+}
+
+/** 32 bits, of which only differences count: they wrap around in 2038. Never 0, which is no time. */
+function secondsOf(time: number): number {
+  return (time / 1000) | 1;
 }
 
 function placeOf(idFirst: number, idSecond: number, creatorId: number): number {

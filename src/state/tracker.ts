@@ -9,6 +9,8 @@ import {
   COUNTERS_AGE,
   CREATOR,
   END,
+  END_ASSUMED,
+  EXPIRE,
   FACTS,
   FLOW,
   ID,
@@ -53,6 +55,7 @@ import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './c
 import { GivenUpStates } from './given-up.js';
 import { UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
+import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
 import { RecentlyEnded } from './recently-ended.js';
 import { NO_SLOT, StateTable } from './table.js';
@@ -114,15 +117,17 @@ export class StateTracker implements PfsyncHandler {
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
-  /** Doubles in an array, since a field would be an object for each: end of the bulk transfer and last loss, milliseconds since the epoch. */
-  readonly #times = new Float64Array(2);
-  /** States that a clear or the end of the input still has to end. */
+  /**
+   * Milliseconds since the epoch, in an array, since a field would be an object for each: end of the bulk transfer, last loss,
+   * and when the states that are still to be ended ended.
+   */
+  readonly #times = new Float64Array(3);
+  readonly #overdue = new OverdueStates();
+  /** States among which some still have to be ended, and what ends one of them where it is meant. */
   #ending: Iterator<number> | undefined;
-  #endingInterface: number | undefined;
-  #isClear = false;
+  #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
-  #isBulkEnd = false;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -149,15 +154,6 @@ export class StateTracker implements PfsyncHandler {
     this.#version = version;
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
-  }
-
-  /** Whether the message at hand holds the end of a bulk update: nothing in it shows traffic. */
-  get isBulkEnd(): boolean {
-    return this.#isBulkEnd;
-  }
-
-  messageEnded(): void {
-    this.#isBulkEnd = false;
   }
 
   insert(first: number, count: number): void {
@@ -190,8 +186,8 @@ export class StateTracker implements PfsyncHandler {
 
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
-    this.#setNow(updates.clock);
     this.finishEnding();
+    this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
       this.#expectKeys(updates, done, count, false);
@@ -201,8 +197,8 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.#setNow(keys.clock);
     this.finishEnding();
+    this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
       this.#expectKeys(keys, done, count, true);
@@ -213,13 +209,15 @@ export class StateTracker implements PfsyncHandler {
 
   clear(clear: ClearView): void {
     this.#statistics.records.clear++;
-    this.#setNow(clear.clock);
     this.finishEnding();
+    this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
-    this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
-    this.#isClear = true;
-    this.#ending = this.table.ofCreator(clear.creatorId);
+    const number = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
+    const { table } = this;
+    this.#beginEnding(table.ofCreator(clear.creatorId), table.now[0]!, (slot) => {
+      if (number === undefined || table.isOnInterface(slot, number)) this.#deleted(slot, FORCED_END);
+    });
     this.endSome();
   }
 
@@ -227,7 +225,6 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
-    this.#isBulkEnd = !status.isStart;
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -250,6 +247,7 @@ export class StateTracker implements PfsyncHandler {
   /** Another program reported a state's counters as they were at `time`. Returns whether the state is open: only pfsync opens states. */
   reportCounters(reported: ReportedCounters, time: number): boolean {
     const { table } = this;
+    this.finishEnding();
     const slot = table.find(reported.idFirst, reported.idSecond, reported.creatorId);
     if (slot === NO_SLOT) return false;
     table.now[0] = time;
@@ -281,7 +279,7 @@ export class StateTracker implements PfsyncHandler {
       const slot = table.oldestBefore(limit);
       if (slot === NO_SLOT) break;
       this.#statistics.states.timedOut++;
-      this.#giveUp(slot, IDLE_TIMEOUT);
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     }
     this.#flushEnded();
   }
@@ -289,32 +287,51 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.table.now[0] = time;
-    this.#isClear = false;
-    this.#endingInterface = undefined;
-    this.#ending = this.table[Symbol.iterator]();
+    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether a clear or a flush still has states to end. */
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
+  isOverdueDue(time: number): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(time);
+  }
+
+  /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
+  beginOverdue(time: number): void {
+    this.finishEnding();
+    const { table } = this;
+    // What was silent while messages were lost may have spoken.
+    const lastLoss = this.#times[1]!;
+    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
+      const heard = Math.max(table.heard(slot), lastLoss);
+      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+      this.#statistics.states.timedOut++;
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
+    });
+  }
+
+  #beginEnding(slots: Iterator<number>, time: number, endOne: (slot: number) => void): void {
+    this.#ending = slots;
+    this.#times[2] = time;
+    this.#endOne = endOne;
+  }
+
+  /** Whether a clear, a flush or a search for overdue states still has states to end. */
   get isEnding(): boolean {
     return this.#ending !== undefined;
   }
 
-  /** Ends as many states of a clear or a flush as a batch holds. */
+  /** Looks at as many of these states as a batch holds. */
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
+    this.table.now[0] = this.#times[2]!;
     for (let n = 0; n < this.#ended.capacity; n++) {
       const { done, value: slot } = ending.next();
       if (done) {
         this.#ending = undefined;
         break;
       }
-      const isMeant =
-        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
-      if (!isMeant) continue;
-      if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END);
+      this.#endOne(slot);
     }
     this.#flushEnded();
   }
@@ -338,6 +355,11 @@ export class StateTracker implements PfsyncHandler {
       (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
     if (isNeverSynced) this.#statistics.states.neverSynced++;
     return !isNeverSynced;
+  }
+
+  #keyOf(row: number): [idFirst: number, idSecond: number, creatorId: number] {
+    const { words } = this.#rows;
+    return [words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!];
   }
 
   #forEachExpected(first: number, count: number, use: (row: number, slot: number) => void): void {
@@ -374,47 +396,53 @@ export class StateTracker implements PfsyncHandler {
     const { words } = this.#rows;
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
-      // The firewall has started anew and counts its ids from the beginning.
+      // The firewall has started anew and counts its ids from the beginning: this record is not late.
       this.#deleted(slot, FORCED_END);
+      this.#recentlyEnded.forget(...this.#keyOf(row));
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    this.#overdue.learn(timeout, words[row * ROW + EXPIRE]!);
     if (this.#version === 6 && timeout >= DEAD) {
       this.#learnDead(slot, row, origin);
       return;
     }
-    const isTraffic = origin === FROM_INSERT && !this.#isBulkEnd && table.now[0]! > this.#times[0]!;
+    const isTraffic = origin === FROM_INSERT || this.#isPacket();
     if (slot === NO_SLOT) {
       this.#open(row, origin, isTraffic);
       return;
     }
     const isExplained = table.lastSign(slot) > table.countedAt(slot);
-    // The numbers first: the advance begins anew where the counters do.
+    // The record's counters hold what its sequence numbers have advanced by.
     table.learnPeersOfRow(slot, row);
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && !isExplained)) table.hearTraffic(slot);
+    if (isTraffic || (moved && !isExplained && this.#version >= 5)) table.hearTraffic(slot);
     else table.hear(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
+  /** A full update of versions 5 and 6 is an answer. Before, packets make them, outside a bulk update. */
+  #isPacket(): boolean {
+    return this.#version < 5 && this.table.now[0]! > this.#times[0]!;
+  }
+
   #open(row: number, origin: number, isTraffic: boolean): void {
     const { table } = this;
-    const { words, view } = this.#rows;
-    const at = row * ROW;
-    const id = [words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!] as const;
-    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...id, table.now[0]!)) {
+    const { view } = this.#rows;
+    const key = this.#keyOf(row);
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...key, table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
     if (table.size >= this.#options.maxStates) {
       this.#statistics.states.evicted++;
-      this.#giveUp(table.oldest, LACK_OF_RESOURCES);
+      this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
-    this.#recentlyEnded.forget(...id);
+    this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
@@ -447,10 +475,7 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (
-      known === NO_SLOT &&
-      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
-    ) {
+    if (known === NO_SLOT && this.#recentlyEnded.has(...this.#keyOf(row), table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
@@ -466,7 +491,7 @@ export class StateTracker implements PfsyncHandler {
       table.learnCountersOfRow(slot, row, origin);
       table.learnAge(slot, words[at + AGE]!);
     }
-    this.#deleted(slot, reason, 'final');
+    this.#deleted(slot, reason, true);
   }
 
   #follow(slot: number, update: CompressedUpdateView): void {
@@ -477,8 +502,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    if (this.#isBulkEnd) table.hear(slot);
-    else table.hearTraffic(slot);
+    table.hearTraffic(slot);
   }
 
   #letGo(slot: number, key: StateKeyView): void {
@@ -488,7 +512,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
-    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!)) states.lateRecords++;
+    const isLate =
+      this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!) ||
+      this.#givenUp.forget(idFirst, idSecond, creatorId);
+    if (isLate) states.lateRecords++;
     else states.unknownDeletes++;
   }
 
@@ -532,10 +559,10 @@ export class StateTracker implements PfsyncHandler {
     return start;
   }
 
-  /** The firewall no longer has the state in `slot`. `counters` are final, or have to be proven so. */
-  #deleted(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): void {
+  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */
+  #deleted(slot: number, endReason: number, isFinal = false): void {
     const since = this.table.start(slot);
-    const row = this.#end(slot, endReason, counters);
+    const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
     const { words } = this.#rows;
     const at = row * ROW;
     const now = this.table.now[0]!;
@@ -544,24 +571,21 @@ export class StateTracker implements PfsyncHandler {
     if (this.#ended.count === this.#ended.capacity) this.#flushEnded();
   }
 
-  /** The state in `slot` may live on at the firewall, but is not followed any more. */
-  #giveUp(slot: number, endReason: number): void {
-    const { table } = this;
-    const time = table.now[0]!;
-    const row = this.#nextEnded();
-    table.read(slot, row);
-    table.addPeerCounters(slot, row);
-    this.#givenUp.add(row, time);
-    this.#end(slot, endReason);
-  }
-
-  /** Ends the state in `slot` with what the table knows of it. Returns the row of its flow. */
-  #end(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): number {
+  /**
+   * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
+   * firewall may still have it, and it is given up or left open at the end. Returns the row of its flow.
+   */
+  #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;
-    const isFinal = counters === 'final' || areFinal(table, slot, this.#times[1]!);
+    // Silence proves nothing of a state that has not ended: its last second is not told yet.
+    const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
+    if (end === 'givenUp') {
+      this.#rows.words[row * ROW + ORIGIN]! |= END_ASSUMED;
+      this.#givenUp.add(row, table.now[0]!);
+    }
     table.subtractReported(slot, row);
     table.remove(slot);
     return row;
