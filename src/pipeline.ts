@@ -1,161 +1,246 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
+ *
+ *     packet ─▶ locatePfsync ─▶ PfsyncReader ─▶ StateTracker ─▶ flowMapper ─▶ [join] ─▶ [filter] ─▶ outlet ─▶ sinks
  */
-import { Clock } from '../protocol/capture/clock.js';
-import type { FlowRows } from '../protocol/flow/flow-record.js';
 import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/capture/link.js';
 import type { Packet } from '../protocol/capture/packet.js';
-import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
-import type { PacketConsumer } from './source/capture-file.js';
-import { type FilterOptions, StateFilter } from './flow/filter.js';
-import { FlowMapper } from './flow/mapper.js';
-import type { FlowSink } from './sink/flow-sink.js';
 import { InterfaceTable } from '../protocol/flow/interface.js';
-import type { Log } from './service/log.js';
-import { printable } from './service/log.js';
+import { type FlowConsumer, type FlowMemory, FlowRows, RowRange } from '../protocol/flow/rows.js';
+import { TagTable } from '../protocol/flow/tags.js';
+import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
+import { printable } from './cli/printable.js';
+import { type FilterOptions, StateFilter } from './flow/filter.js';
+import { type JoinStage, joinStage } from './flow/join.js';
+import { flowMapper } from './flow/mapper.js';
 import { NatEvents } from './flow/nat-events.js';
+import { outlet } from './flow/outlet.js';
+import type { Statistics } from './observe/statistics.js';
+import type { Log } from './service/log.js';
+import type { FlowSink } from './sink/flow-sink.js';
 import type { StateCounters } from './source/pfctl-text.js';
+import { countersReader } from './state/printed.js';
 import { StateTracker, type TrackerOptions } from './state/tracker.js';
-import { Stats } from './observe/statistics.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
-  readonly ifmap: ReadonlyMap<string, number>;
-  /** Tell the sinks when translated states appear and end. */
+  /** Make one flow of the two states of a forwarded connection. */
+  readonly join?: boolean;
+  /** Report to the sinks when translations begin and end. */
   readonly natEvents?: boolean;
-  /** States do not wait for others of their kind: what is told of them stands in order with everything else in the log. */
+  /** Hand on the states of each message by itself, so that a log has everything in order. */
   readonly atOnce?: boolean;
-  /** Is shown each pfsync message, from `start` to `end`, before it is read. */
+  /** Gets each pfsync message, from `start` to `end`, before it is read. */
   readonly onMessage?: (view: DataView, start: number, end: number) => void;
+  /** Milliseconds that a congested sink may hold up the source at a time; the rest is dropped and counted. Without it: for ever. */
+  readonly patience?: number;
 }
 
-export class Pipeline implements PacketConsumer {
+/** Rows of a batch: states that are read together, states that end together, flows that were joined. */
+const BATCH = 128;
+const EVENT_ROW = 2 * BATCH;
+const JOINED_ROWS = EVENT_ROW + 1;
+
+/** The memory that the stages and the sinks share. `ifmap` gives interfaces their ifIndex. */
+export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMemory {
+  const interfaces = new InterfaceTable(ifmap, {
+    collision(one, other, index) {
+      const names = `${printable(one)} and ${printable(other)}`;
+      log.limited('interfaces', `interfaces ${names} share the derived index ${index}: give --ifmap`);
+    },
+    full(names) {
+      log.warn(`more than ${names} interface names: states of further ones are shown without an interface`);
+    },
+  });
+  return { rows: new FlowRows(JOINED_ROWS + BATCH), interfaces, tags: new TagTable() };
+}
+
+export class Pipeline {
   readonly tracker: StateTracker;
   /** For messages: the file or the interface that packets come from. */
   source = '';
-  readonly #stats: Stats;
+  readonly #statistics: Statistics;
   readonly #sinks: readonly FlowSink[];
   readonly #log: Log;
   readonly #reader: PfsyncReader;
   readonly #payload = new Payload();
   /** For what is not a packet of a capture. */
-  readonly #clock = new Clock();
+  readonly #clock = new Float64Array(2);
   readonly #atOnce: boolean;
   readonly #onMessage: PipelineOptions['onMessage'];
+  readonly #patience: number;
+  /** A sink did not drain within `patience`: it holds up nothing until it has. */
+  #isImpatient = false;
+  readonly #readCounters = countersReader();
+  readonly #join: JoinStage | undefined;
 
-  constructor(options: PipelineOptions, sinks: readonly FlowSink[], log: Log, stats = new Stats()) {
-    this.#stats = stats;
-    const interfaces = new InterfaceTable(options.ifmap, (one, other, index) => {
-      const names = `${printable(one)} and ${printable(other)}`;
-      log.limited('interfaces', `interfaces ${names} share the derived index ${index}: give --ifmap`);
-    });
-    const emit = sinks.length === 1 ? sendTo(sinks[0]!) : sendToAll(sinks);
-    const filter = new StateFilter(options);
-    const mapper = new FlowMapper(filter, stats, emit);
-    const observer = options.natEvents ? new NatEvents(filter, sinks) : undefined;
-    this.tracker = new StateTracker(interfaces, mapper, stats, options, observer);
-    this.#reader = new PfsyncReader(this.tracker);
+  constructor(
+    options: PipelineOptions,
+    memory: FlowMemory,
+    sinks: readonly FlowSink[],
+    log: Log,
+    statistics: Statistics,
+  ) {
+    const { rows } = memory;
+    this.#statistics = statistics;
     this.#sinks = sinks;
     this.#log = log;
+    const filter = new StateFilter(rows, options);
+    const last = outlet(memory, statistics, sendTo(sinks));
+    this.#join = options.join
+      ? joinStage(memory, new RowRange(rows, JOINED_ROWS, BATCH), statistics, last)
+      : undefined;
+    const mapper = flowMapper(memory, filter, statistics, this.#join ?? last);
+    const observer = options.natEvents ? new NatEvents(memory, EVENT_ROW, filter, sinks) : undefined;
+    const ended = new RowRange(rows, BATCH, BATCH);
+    this.tracker = new StateTracker(memory, ended, mapper, statistics, options, observer);
+    this.#reader = new PfsyncReader(memory, new RowRange(rows, 0, BATCH), this.tracker);
     this.#atOnce = options.atOnce === true || this.tracker.expires;
     this.#onMessage = options.onMessage;
+    this.#patience = options.patience ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A captured packet of any link type. */
+  /** Takes a captured packet of any link type. */
   packet(packet: Packet): void {
-    this.#stats.packets++;
+    this.#statistics.packets++;
     this.#reader.clock = packet.clock;
     const verdict = locatePfsync(packet, this.#payload);
-    if (verdict === 'pfsync') this.#message(packet.view, packet.number, packet.octetsStay);
+    if (verdict === 'pfsync') this.#message(packet.view, packet.number);
     else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
   }
 
-  octetsLeave(): void {
-    this.#reader.readNoted();
-  }
-
-  /** A datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
+  /** Takes a datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
   datagram(view: DataView, length: number, time: number): void {
-    this.#stats.packets++;
+    this.#statistics.packets++;
     this.#setClock(time);
     const verdict = locateInIp(view, 0, length, length, this.#payload);
-    if (verdict === 'pfsync') this.#message(view, this.#stats.packets, false);
-    else this.#countIgnored(verdict, this.#stats.packets, length);
+    if (verdict === 'pfsync') this.#message(view, this.#statistics.packets);
+    else this.#countIgnored(verdict, this.#statistics.packets, length);
   }
 
-  /** Asked after each packet: an iterator would be garbage until V8 has compiled it away. */
+  /** True while the source should pause until `drained` resolves. */
   get isCongested(): boolean {
-    const sinks = this.#sinks;
-    for (let n = 0; n < sinks.length; n++) if (sinks[n]!.isCongested) return true;
-    return false;
+    return this.tracker.isEnding || this.#areSinksCongested();
   }
 
+  /** Ends what a clear has left to end, as fast as the sinks take it. */
   async drained(): Promise<void> {
-    for (const sink of this.#sinks) await sink.drained();
+    await this.#untilDrained();
+    while (this.tracker.isEnding) {
+      this.tracker.endSome();
+      if (this.#areSinksCongested()) await this.#untilDrained();
+    }
   }
 
   /** What was counted, up to the last packet. */
-  get stats(): Stats {
+  get statistics(): Statistics {
     this.settle();
-    return this.#stats;
+    return this.#statistics;
   }
 
   /** The data's clock: when the last packet was captured, in milliseconds since the epoch. */
   get time(): number {
-    return this.#reader.clock.time;
+    const { clock } = this.#reader;
+    return clock[0]! * 1000 + clock[1]!;
   }
 
-  /** pfctl told a state's counters at `now`. The answer is whether the state is known. */
-  told(counters: StateCounters, now: number): boolean {
+  /** Takes a state's counters as pfctl printed them in a poll that began at `startedAt`. Returns whether the state is open. */
+  reportCounters(counters: StateCounters, startedAt: number): boolean {
     this.settle();
-    this.#setClock(Math.max(this.time, now));
-    return this.tracker.told(counters, this.time);
+    return this.tracker.reportCounters(this.#readCounters(counters), startedAt);
   }
 
-  /** What was read is with the sinks, and all counters tell of the same moment. */
+  /** Messages were lost before this moment of the data's clock. */
+  lost(time: number): void {
+    this.tracker.lost(time);
+  }
+
+  /** Hands on what was read: then all counts are of the same moment. */
   settle(): void {
     this.#reader.handOn();
-    this.#stats.states.open = this.tracker.table.size;
+    this.#statistics.states.open = this.tracker.table.size;
   }
 
-  /** What waits to be filled up leaves now. */
+  /** Sends what waits to be filled up. */
   flush(): void {
     this.settle();
+    this.#join?.expire(this.time);
     for (const sink of this.#sinks) sink.flush(this.time);
   }
 
-  /** Ends the run: open states as asked, then everything out. */
+  /** Ends the run: `flush` reports the open states, `count` only counts them. Resolves when every sink is closed. */
   async close(openStates: 'flush' | 'count'): Promise<void> {
-    this.#reader.handOn();
-    if (openStates === 'flush') this.tracker.flushOpen(this.time);
     this.settle();
+    await this.drained();
+    if (openStates === 'flush') {
+      this.tracker.beginFlush(this.time);
+      await this.drained();
+    }
+    this.settle();
+    this.#join?.flush();
     await Promise.all(this.#sinks.map((sink) => sink.close(this.time)));
   }
 
   #setClock(time: number): void {
-    this.#clock.time = time;
+    this.#clock[0] = 0;
+    this.#clock[1] = time;
     this.#reader.clock = this.#clock;
   }
 
-  #message(view: DataView, number: number, octetsStay: boolean): void {
-    const { start, end, wireEnd } = this.#payload;
+  #message(view: DataView, number: number): void {
+    const { start, end, wireEnd, sender } = this.#payload;
     this.#onMessage?.(view, start, end);
-    if (end > start) this.#stats.addMessage(view.getUint8(start));
-    else this.#stats.pfsyncMessages++;
-    const verdict = this.#reader.read(view, start, end, wireEnd);
-    if (verdict !== 'whole') this.#countDamage(verdict, number, end - start);
-    if (this.#atOnce) this.#reader.handOn();
-    else if (!octetsStay) this.#reader.readNoted();
+    if (end > start) this.#statistics.addMessage(view.getUint8(start));
+    else this.#statistics.pfsyncMessages++;
+    const verdict = this.#reader.read(view, start, end, wireEnd, sender);
+    if (verdict !== 'whole') this.#countDamage(verdict, number, view, start, end);
+    if (this.#atOnce || this.tracker.isBulkEnd) this.#reader.handOn();
+    this.tracker.messageEnded();
     if (this.tracker.expires) this.tracker.expire(this.time);
   }
 
-  #countDamage(verdict: Exclude<Verdict, 'whole'>, number: number, octets: number): void {
-    this.#countNotRead(octets);
-    this.#stats.damaged.add(verdict);
-    this.#log.limited(verdict, () => `${printable(this.source)}: packet ${number}: ${MEANING[verdict]}`);
+  #areSinksCongested(): boolean {
+    const sinks = this.#sinks;
+    let isCongested = false;
+    for (let n = 0; n < sinks.length; n++) if (sinks[n]!.isCongested) isCongested = true;
+    if (!isCongested) this.#isImpatient = false;
+    return isCongested && !this.#isImpatient;
+  }
+
+  async #untilDrained(): Promise<void> {
+    const drained = Promise.all(this.#sinks.map((sink) => sink.drained()));
+    if (this.#patience === Number.POSITIVE_INFINITY) {
+      await drained;
+      return;
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#isImpatient = true;
+        resolve();
+      }, this.#patience);
+    });
+    await Promise.race([drained, tooLong]);
+    clearTimeout(timer);
+  }
+
+  #countDamage(
+    verdict: Exclude<Verdict, 'whole'>,
+    number: number,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    this.#countNotRead(end - start);
+    this.tracker.lost(this.time);
+    this.#statistics.damaged.add(verdict);
+    this.#log.limited(verdict, () => {
+      const version = verdict === 'unknownVersion' ? ` (${view.getUint8(start)})` : '';
+      return `${printable(this.source)}: packet ${number}: ${MEANING[verdict]}${version}`;
+    });
   }
 
   #countIgnored(verdict: Exclude<LinkVerdict, 'pfsync'>, number: number, octets: number): void {
-    const { ignored, damaged } = this.#stats;
+    const { ignored, damaged } = this.#statistics;
     if (verdict !== 'other') this.#countNotRead(octets);
     if (verdict === 'other') ignored.otherTraffic++;
     else if (verdict === 'fragment') ignored.fragments++;
@@ -168,8 +253,8 @@ export class Pipeline implements PacketConsumer {
   }
 
   #countNotRead(octets: number): void {
-    this.#stats.notRead.packets++;
-    this.#stats.notRead.octets += octets;
+    this.#statistics.notRead.packets++;
+    this.#statistics.notRead.octets += octets;
   }
 }
 
@@ -181,15 +266,15 @@ const MEANING: Record<Exclude<Verdict, 'whole'>, string> = {
   recordTruncated: 'ends before its last pfsync record',
   recordLength: 'pfsync records shorter than their kind',
   countZero: 'a pfsync message of no records',
-  lengthField: 'the pfsync header tells another length',
+  lengthField: 'the length in the pfsync header is another',
 };
 
-function sendTo(sink: FlowSink): (flows: FlowRows) => void {
-  return (flows) => sink.add(flows);
-}
-
-function sendToAll(sinks: readonly FlowSink[]): (flows: FlowRows) => void {
-  return (flows) => {
-    for (const sink of sinks) sink.add(flows);
+function sendTo(sinks: readonly FlowSink[]): FlowConsumer {
+  const [first] = sinks;
+  if (first !== undefined && sinks.length === 1) return first;
+  return {
+    add(start, count) {
+      for (const sink of sinks) sink.add(start, count);
+    },
   };
 }

@@ -1,6 +1,5 @@
 /** pfsync messages, versions 2 to 6: their headers, and the walk over their records. */
-import type { InterfaceTable } from '../flow/interface.js';
-import type { RowRange } from '../flow/rows.js';
+import type { FlowMemory, RowRange } from '../flow/rows.js';
 import {
   ACTIONS_V3,
   ACTIONS_V6,
@@ -20,6 +19,11 @@ import { type StateReader, stateReader } from './state-reader.js';
 
 /** What messages report. Views and rows are valid during the call only; rows that are not readable report nothing. */
 export interface PfsyncHandler {
+  /**
+   * What follows comes from this sender, in messages of this version. `losesRecords`: of a kernel that may lose records
+   * (OpenBSD before 7.4, which fills the 16 octets behind the header's length).
+   */
+  source(sender: number, version: number, losesRecords: boolean): void;
   /** States of one kind: rows of the reader's range. */
   insert(first: number, count: number): void;
   update(first: number, count: number): void;
@@ -51,6 +55,8 @@ export type Verdict =
 
 const OLD_HEADER = 4;
 const HEADER = 20;
+/** Where version 5 and 6 have the checksum of the ruleset, 16 octets. */
+const CHECKSUM = 4;
 
 /** Octets that must be there to tell the version of a message. */
 const SHORTEST_HEADER = 4;
@@ -66,26 +72,34 @@ export class PfsyncReader {
   readonly #states: RowRange;
   readonly #readStates: StateReader;
   #kind: StateAction = 'delete';
+  #sender = -1;
+  #version = 0;
+  #losesRecords = false;
   readonly #updates = new CompressedUpdateView();
   readonly #keys = new StateKeyView();
   readonly #clear = new ClearView();
   readonly #bulk = new BulkView();
 
-  /** States are read into `range`. */
-  constructor(range: RowRange, interfaces: InterfaceTable, handler: PfsyncHandler) {
+  /** States are read into `range` of the memory. */
+  constructor(memory: FlowMemory, range: RowRange, handler: PfsyncHandler) {
     this.#handler = handler;
     this.#states = range;
-    this.#readStates = stateReader(range.rows, interfaces);
+    this.#readStates = stateReader(memory);
   }
 
   /**
    * Walks the message in `view` from `start` to `end`. `wireEnd` is where it ended on the wire: later than `end` when the
-   * capture's snaplen cut it. Every whole record goes to the handler, also those before a damaged place.
+   * capture's snaplen cut it. `sender` is a number of the firewall that sent it; 0 where all messages come from one. Every
+   * whole record goes to the handler, also those before a damaged place.
    */
-  read(view: DataView, start: number, end: number, wireEnd: number): Verdict {
+  read(view: DataView, start: number, end: number, wireEnd: number, sender: number): Verdict {
     if (end <= start) return 'emptyPacket';
     if (end - start < SHORTEST_HEADER) return 'headerTruncated';
     const version = view.getUint8(start);
+    const losesRecords = version === 6 && end - start >= HEADER && hasChecksum(view, start + CHECKSUM);
+    if (sender !== this.#sender || version !== this.#version || losesRecords !== this.#losesRecords) {
+      this.#setSource(sender, version, losesRecords);
+    }
     if (version >= 2 && version <= 4) return this.#readOld(view, start, end, wireEnd, version);
     if (version === 5 || version === 6) return this.#readRegions(view, start, end, wireEnd, version);
     return 'unknownVersion';
@@ -100,6 +114,15 @@ export class PfsyncReader {
     if (this.#kind === 'delete') handler.delete(first, count);
     else if (this.#kind === 'insert') handler.insert(first, count);
     else handler.update(first, count);
+  }
+
+  /** States that were gathered belong to the source before. */
+  #setSource(sender: number, version: number, losesRecords: boolean): void {
+    this.handOn();
+    this.#sender = sender;
+    this.#version = version;
+    this.#losesRecords = losesRecords;
+    this.#handler.source(sender, version, losesRecords);
   }
 
   #readOld(view: DataView, start: number, end: number, wireEnd: number, version: number): Verdict {
@@ -186,7 +209,15 @@ export class PfsyncReader {
     for (let done = 0; done < count; ) {
       const some = Math.min(count - done, states.capacity - states.count);
       const from = at + done * stride;
-      const unreadable = this.#readStates(layout, view, from, stride, some, this.clock, states.first + states.count);
+      const unreadable = this.#readStates(
+        layout,
+        view,
+        from,
+        stride,
+        some,
+        this.clock,
+        states.first + states.count,
+      );
       if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
       states.count += some;
       done += some;
@@ -222,4 +253,8 @@ export class PfsyncReader {
         for (let i = 0; i < count; i++) handler.otherRecord(kind);
     }
   }
+}
+
+function hasChecksum(view: DataView, at: number): boolean {
+  return (view.getInt32(at) | view.getInt32(at + 4) | view.getInt32(at + 8) | view.getInt32(at + 12)) !== 0;
 }

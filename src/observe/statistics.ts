@@ -1,16 +1,13 @@
 /** What a run counted, from its first packet to its last. Only numbers: the summary and the log make text of them. */
-import { allocate, core, viewOf } from '../../protocol/core.js';
 import type { PROVENANCE } from '../../protocol/flow/terms.js';
-import type { FlowRecord } from '../../protocol/flow/flow-record.js';
 import type { RecordKind } from '../../protocol/pfsync/action.js';
-import { HalfDetector } from '../flow/halves.js';
 
 /** Counts under names that are few and known to the program, for what is rare. */
 export class Tally {
   readonly #counts = new Map<string, number>();
 
   add(name: string, count = 1): void {
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+    if (count > 0) this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
   }
 
   count(name: string): number {
@@ -18,7 +15,9 @@ export class Tally {
   }
 
   get total(): number {
-    return Object.values(this.toObject()).reduce((total, count) => total + count, 0);
+    let total = 0;
+    for (const count of this.#counts.values()) total += count;
+    return total;
   }
 
   toObject(): Record<string, number> {
@@ -26,49 +25,24 @@ export class Tally {
   }
 }
 
-/** What the core counts, and where it does: numbers, 64-bit floats each, in the order of `FlowCounts` in `assembly/flow`. */
-const STATES = { ended: 0, exported: 8 };
-const SKIPPED = { direction: 16, noPackets: 24, self: 32, uncounted: 40 };
-const FLOWS = 48;
-const PROVENANCES = { exact: 56, partial: 64, tcpseq: 72, none: 80 };
-/** Sums: their lower 32 bits, and behind them what is above. */
-const OCTETS = 88;
-const PACKETS = 104;
-const LENGTH = 120;
+const WORD = 2 ** 32;
 
-/** States that ended without a flow, by reason: those that the core skipped, and others. */
-class SkipTally extends Tally {
-  readonly #core: Readonly<Record<string, number>>;
+/** An exact sum of any size: the lower 32 bits, and what is above them. */
+export class Sum {
+  #low = 0;
+  #high = 0;
 
-  constructor(core: Readonly<Record<string, number>>) {
-    super();
-    this.#core = core;
+  /** Adds `low` and 2^32 times `high`: whole numbers below 2^52. */
+  add(low: number, high: number): void {
+    const sum = this.#low + low;
+    const carried = Math.floor(sum / WORD);
+    this.#low = sum - carried * WORD;
+    this.#high += high + carried;
   }
 
-  override count(name: string): number {
-    return super.count(name) + (this.#core[name] ?? 0);
+  get value(): bigint {
+    return (BigInt(this.#high) << 32n) + BigInt(this.#low);
   }
-
-  override toObject(): Record<string, number> {
-    const counted = Object.entries(this.#core).filter(([, count]) => count > 0);
-    return { ...Object.fromEntries(counted), ...super.toObject() };
-  }
-}
-
-/** Numbers in the core's memory under names, to be read and set. */
-function numbersAt<Name extends string>(
-  view: DataView,
-  places: Readonly<Record<Name, number>>,
-): Record<Name, number> {
-  const numbers = {};
-  for (const [name, at] of Object.entries<number>(places)) {
-    Object.defineProperty(numbers, name, {
-      enumerable: true,
-      get: () => view.getFloat64(at, true),
-      set: (number: number) => view.setFloat64(at, number, true),
-    });
-  }
-  return numbers as Record<Name, number>;
 }
 
 /** Packets that hold no pfsync message we can read. */
@@ -92,25 +66,37 @@ export class RecordCounts implements Record<RecordKind, number> {
   tdb = 0;
 }
 
-export interface StateCounts {
-  /** Ended states: the exported ones and those skipped. */
-  ended: number;
-  exported: number;
+export class StateCounts {
+  /** Ended states: exported, joined into another one's flow, or skipped. */
+  ended = 0;
+  exported = 0;
+  joined = 0;
   /** In the table when it is looked at. */
-  open: number;
+  open = 0;
   /** Deletes of states never seen. */
-  unknownDeletes: number;
+  unknownDeletes = 0;
   /** Compressed updates of states never seen. */
-  unknownUpdates: number;
+  unknownUpdates = 0;
+  /** Records of states that had ended already. */
+  lateRecords = 0;
+  /** Records of states that pf never synchronises, which a bulk update may show. */
+  neverSynced = 0;
   /** Inserts and updates whose address family or direction pf does not write. */
-  unreadable: number;
+  unreadable = 0;
   /** Ended because the table was full. */
-  evicted: number;
-  /** Ended because nothing was heard of them for too long. */
-  timedOut: number;
+  evicted = 0;
+  /** Ended because no message had named them for too long. */
+  timedOut = 0;
 }
 
-const NO_STATES = { open: 0, unknownDeletes: 0, unknownUpdates: 0, unreadable: 0, evicted: 0, timedOut: 0 };
+/** What became of the halves of forwarded connections, with --join. */
+export class JoinCounts {
+  /** Connections of which both states reported exact counters that differ. */
+  differing = 0;
+  /** States whose other half did not come in time, and those that had to go alone because too many were waiting. */
+  alone = 0;
+  early = 0;
+}
 
 /** What the live sources counted. */
 export class SourceCounts {
@@ -126,30 +112,49 @@ export class SourceCounts {
   pfctlFailures = 0;
 }
 
-export class Stats {
+/** Forwarded connections in a sample of the states, which have two states each. */
+export class HalfCounts {
+  /** States looked at, and how many of them found their other half among those before. */
+  states = 0;
+  pairs = 0;
+
+  /** Whether most states are such halves. A few prove nothing. */
+  get areMost(): boolean {
+    return this.states >= 20 && 2 * this.pairs > this.states / 2;
+  }
+}
+
+export class Statistics {
   packets = 0;
   pfsyncMessages = 0;
   /** Packets that were there to be read and were not, or not to their end; octets as captured, link headers left out where known. */
   readonly notRead = { packets: 0, octets: 0 };
   /** Records of actions that no pfsync we know of has. */
   unknownActions = 0;
-  /** Address of what the core counts. */
-  readonly flowCounts = allocate(LENGTH, this);
-  readonly #core = viewOf(this.flowCounts, LENGTH);
   readonly ignored = new IgnoredPackets();
   readonly records = new RecordCounts();
   readonly sources = new SourceCounts();
-  readonly states: StateCounts = Object.assign(numbersAt(this.#core, STATES), NO_STATES);
-  /** Forwarded connections, which have two states. */
-  readonly halves = new HalfDetector();
-  /** Flows by where their counters come from. */
-  readonly counters: Record<(typeof PROVENANCE)[number], number> = numbersAt(this.#core, PROVENANCES);
+  readonly states = new StateCounts();
+  readonly halves = new HalfCounts();
+  readonly joins = new JoinCounts();
+  /** Flow records: one for each direction that a flow tells of. */
+  flows = 0;
+  /** The same by where their counters come from. */
+  readonly counters: Record<(typeof PROVENANCE)[number], number> = {
+    exact: 0,
+    partial: 0,
+    tcpseq: 0,
+    none: 0,
+  };
+  /** Sums over the flows that have counters. */
+  readonly octets = new Sum();
+  readonly packetsCounted = new Sum();
   /** By reason: damaged packets, and states that ended without a flow. */
   readonly damaged = new Tally();
-  readonly skipped: Tally = new SkipTally(numbersAt(this.#core, SKIPPED));
-  readonly #versions: number[] = Array(256).fill(0);
+  readonly skipped = new Tally();
+  readonly #versions = new Float64Array(256);
 
-  /** A message with this octet as its version. */
+  /** Counts a message with this octet as its version. */
   addMessage(version: number): void {
     this.pfsyncMessages++;
     this.#versions[version]!++;
@@ -163,30 +168,4 @@ export class Stats {
     });
     return versions;
   }
-
-  /** A flow that goes to the collectors and writers. */
-  addFlow(flow: FlowRecord): void {
-    core.countFlows(this.flowCounts, flow.row, 1);
-  }
-
-  get flows(): number {
-    return this.#core.getFloat64(FLOWS, true);
-  }
-
-  set flows(flows: number) {
-    this.#core.setFloat64(FLOWS, flows, true);
-  }
-
-  /** Sums over the flows that have counters; payloads told by TCP sequence numbers are not octets of packets. */
-  get octets(): bigint {
-    return sumAt(this.#core, OCTETS);
-  }
-
-  get packetsCounted(): bigint {
-    return sumAt(this.#core, PACKETS);
-  }
-}
-
-function sumAt(view: DataView, at: number): bigint {
-  return (view.getBigUint64(at + 8, true) << 32n) + view.getBigUint64(at, true);
 }

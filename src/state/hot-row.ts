@@ -1,6 +1,5 @@
-/**
- * What stands where in the state table's rows. A file without imports: of such a one the build puts constants in place.
- */
+/** What stands where in the rows of the state table. */
+import { KEPT } from '../../protocol/flow/row.js';
 
 export const ROWS = 8192;
 export const ROW_SHIFT = 13;
@@ -9,19 +8,22 @@ export const NO_SLOT = -1;
 /** What a bucket of the index has in place of a slot. */
 export const EMPTY = 0;
 
-/** Words of a hot row. */
-export const ID_HIGH = 0;
-export const ID_LOW = 1;
+/** Words of a hot row: what every message that names the state touches. The key as it stands in flow rows. */
+export const ID_FIRST = 0;
+export const ID_SECOND = 1;
 export const CREATOR = 2;
 export const FLAGS = 3;
 export const SOURCE_SEQLO = 4;
 export const DESTINATION_SEQLO = 5;
-/** States of the two peers, the source's in the low octet; in a free row the link to the next free one of its slab. */
+/** States of the two peers, the source's in the low octet, then pf's timeout; in a free row the next free one of its slab. */
 export const PEERS = 6;
 export const NEXT_FREE = PEERS;
+/** Number of the firewall that the record comes from: whose counters the record holds. */
+export const SENDER = 7;
 /**
- * 64-bit floats, as indexes of a Float64Array over the same row. Milliseconds since the epoch when a message last named the
- * state, FREE in a row without one, and when packets last passed; octets of TCP payload.
+ * 64-bit floats, as indexes of a Float64Array over the same row: milliseconds since the epoch when a message last named the
+ * state (FREE in a row without one) and when packets last passed; octets by which the peers' sequence numbers have advanced
+ * since the counters were reported.
  */
 export const HEARD = 4;
 export const TRAFFIC = 5;
@@ -30,30 +32,40 @@ export const DESTINATION_ADVANCE = 7;
 export const FREE = Number.POSITIVE_INFINITY;
 /** As many octets as a cache line. */
 export const HOT_WORDS = 16;
-export const HOT_FLOATS = HOT_WORDS / 2;
+export const HOT_DOUBLES = HOT_WORDS / 2;
 
-/** Flags of a hot row; those that come in pairs have the destination's bit beside the source's. */
+/** Flags of a hot row. The source's sequence number has been seen; the destination's bit stands beside it. */
 export const SEQUENCE_SEEN = 1;
-export const SYN_TO_COME = 1 << 2;
-export const FIN_TO_COME = 1 << 4;
-/** The counters came from a full update or from pfctl: an insert's are told too early to be of use. */
-export const COUNTERS_USEFUL = 1 << 6;
-/** Earlier records have told a part of the volume. */
-export const REPORTED = 1 << 7;
-export const IS_TCP = 1 << 8;
+/** Earlier records reported a part of the counters. */
+export const REPORTED = 1 << 2;
+export const IS_TCP = 1 << 3;
+/** Messages of the state come from a kernel that loses records, or are of a version that proves nothing (proof). */
+export const UNPROVABLE = 1 << 4;
+/** The firewall of the record has shown traffic of the state. */
+export const SHOWED_TRAFFIC = 1 << 5;
+/** A second firewall has shown traffic or counters of the state: they stand in a peer report. */
+export const HAS_PEER = 1 << 6;
 
-/**
- * A record: octets 0 to KEPT of a flow row, and behind them milliseconds since the epoch (64-bit floats): when the counters
- * were told, and the earliest start that was told.
- */
-export const RECORD_COUNTED = 152;
-export const RECORD_START = 160;
-export const RECORD_LENGTH = 168;
+/** Words of a record: those of a flow row up to KEPT, and behind them what the last report of counters said. */
+export const COUNTED_AT = KEPT / 2;
+export const STARTED = KEPT / 2 + 1;
+/** Seconds that the state had left to live, and who reported (terms). */
+export const REMAINING = KEPT + 4;
+export const ORIGIN = KEPT + 5;
+export const RECORD_WORDS = KEPT + 6;
+export const RECORD_DOUBLES = RECORD_WORDS / 2;
 
+/** Words of a peer report: the firewall, seconds left to live, whether it showed traffic, and counters as in flow rows. */
+export const PEER_SENDER = 0;
+export const PEER_REMAINING = 1;
+export const PEER_SHOWED_TRAFFIC = 2;
+export const PEER_COUNTERS = 4;
 /**
- * A report: what earlier records of a long flow have already told of the counters, as they stand in a row, and up to when, in
- * milliseconds since the epoch (a 64-bit float).
+ * 64-bit floats, as indexes of a Float64Array over the same report, in milliseconds since the epoch: when the peer reported
+ * its counters, its last traffic, and the last traffic of the record's own firewall.
  */
-export const REPORT_COUNTERS = 0;
-export const REPORT_TIME = 32;
-export const REPORT_LENGTH = 40;
+export const PEER_COUNTED_AT = 6;
+export const PEER_TRAFFIC = 7;
+export const OWN_TRAFFIC = 8;
+export const PEER_WORDS = 18;
+export const PEER_DOUBLES = PEER_WORDS / 2;

@@ -3,10 +3,12 @@
  * A bucket holds the hash beside the slot, so that only rows with the right hash are looked at: with a million states a
  * row is a cache miss.
  */
-
-import { MOST_RECORDS } from '../../protocol/pfsync/record.js';
-import { CREATOR, EMPTY, ID_HIGH, ID_LOW, NO_SLOT } from './hot-row.js';
+import { swapOctets } from '../../protocol/flow/byte-order.js';
+import { CREATOR, EMPTY, ID_FIRST, ID_SECOND, NO_SLOT } from './hot-row.js';
 import type { StateRows } from './slab.js';
+
+/** Keys that can be expected at once. */
+export const MOST_EXPECTED = 64;
 
 const SMALLEST = 1024;
 const EXPECTED_WORDS = 5;
@@ -16,8 +18,8 @@ export class StateIndex {
   /** Two words each: slot + 1 or EMPTY, and the hash. */
   #buckets = new Int32Array(2 * SMALLEST);
   #mask = SMALLEST - 1;
-  /** Keys that were announced: their words, their hash, and the entry in their bucket. */
-  readonly #expected = new Int32Array(EXPECTED_WORDS * MOST_RECORDS);
+  /** Expected keys: their words, their hash, and the entry in their bucket. */
+  readonly #expected = new Int32Array(EXPECTED_WORDS * MOST_EXPECTED);
   size = 0;
 
   constructor(rows: StateRows) {
@@ -28,23 +30,23 @@ export class StateIndex {
     return this.#buckets.byteLength;
   }
 
-  find(idHigh: number, idLow: number, creatorId: number): number {
-    return this.#search(hash(idHigh, idLow, creatorId), idHigh, idLow, creatorId);
+  find(idFirst: number, idSecond: number, creatorId: number): number {
+    return this.#search(hash(idFirst, idSecond, creatorId), idFirst, idSecond, creatorId);
   }
 
-  /** Announces a key that will be looked for as the `n`th. */
-  expect(n: number, idHigh: number, idLow: number, creatorId: number): void {
+  /** Prepares for the search of a key, which will be the `n`th. */
+  expect(n: number, idFirst: number, idSecond: number, creatorId: number): void {
     const expected = this.#expected;
-    const key = hash(idHigh, idLow, creatorId);
+    const key = hash(idFirst, idSecond, creatorId);
     const at = EXPECTED_WORDS * n;
-    expected[at] = idHigh;
-    expected[at + 1] = idLow;
+    expected[at] = idFirst;
+    expected[at + 1] = idSecond;
     expected[at + 2] = creatorId;
     expected[at + 3] = key;
     expected[at + 4] = this.#buckets[2 * (key & this.#mask)]!;
   }
 
-  /** What stood first where the key belongs when it was announced: mostly the key's slot; NO_SLOT: nothing did. */
+  /** What stood first where the expected key belongs: mostly its slot; NO_SLOT: nothing did. */
   guess(n: number): number {
     return this.#expected[EXPECTED_WORDS * n + 4]! - 1;
   }
@@ -82,14 +84,14 @@ export class StateIndex {
     if (mask >= SMALLEST && this.size < (mask + 1) * 0.1) this.#resize((mask + 1) / 2);
   }
 
-  #search(key: number, idHigh: number, idLow: number, creatorId: number): number {
+  #search(key: number, idFirst: number, idSecond: number, creatorId: number): number {
     const buckets = this.#buckets;
     const mask = this.#mask;
     for (let bucket = key & mask; ; bucket = (bucket + 1) & mask) {
       const entry = buckets[2 * bucket]!;
       if (entry === EMPTY) return NO_SLOT;
       if (buckets[2 * bucket + 1] !== key) continue;
-      if (this.#rows.hasKey(entry - 1, idHigh, idLow, creatorId)) return entry - 1;
+      if (this.#rows.hasKey(entry - 1, idFirst, idSecond, creatorId)) return entry - 1;
     }
   }
 
@@ -105,7 +107,7 @@ export class StateIndex {
   #hashOf(slot: number): number {
     const { hot } = this.#rows.slab(slot);
     const at = this.#rows.hotAt(slot);
-    return hash(hot[at + ID_HIGH]!, hot[at + ID_LOW]!, hot[at + CREATOR]!);
+    return hash(hot[at + ID_FIRST]!, hot[at + ID_SECOND]!, hot[at + CREATOR]!);
   }
 
   #resize(buckets: number): void {
@@ -119,11 +121,12 @@ export class StateIndex {
 }
 
 /**
- * Mixes the key's words. Ids are counters in most kernels: four that follow each other stay together, as they are often told of
+ * Mixes the key's words. Ids are counters in most kernels: four that follow each other stay together, as they are often reported
  * together and a cache line holds their buckets; any more must scatter.
  */
-function hash(idHigh: number, idLow: number, creatorId: number): number {
-  let mixed = Math.imul((idLow >>> 2) ^ Math.imul(idHigh, 0x9e3779b1) ^ creatorId, 0x85ebca6b);
+function hash(idFirst: number, idSecond: number, creatorId: number): number {
+  const number = swapOctets(idSecond);
+  let mixed = Math.imul((number >>> 2) ^ Math.imul(idFirst, 0x9e3779b1) ^ creatorId, 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0xc2b2ae35);
-  return ((mixed ^ (mixed >>> 16)) << 2) | (idLow & 3);
+  return ((mixed ^ (mixed >>> 16)) << 2) | (number & 3);
 }

@@ -1,23 +1,23 @@
 /**
- * Which open states were not heard of for the longest time. No order is kept: a message that names a state writes the time
- * into the state's row, and the oldest are looked for among all when they are asked for, many at once.
+ * Which open states no message has named for the longest time. No order is kept: a message that names a state writes the time
+ * into the state's row, and the oldest are searched among all when they are needed, many at once.
  */
 import { FREE, NO_SLOT } from './hot-row.js';
 import type { StateRows } from './slab.js';
 
-/** A search finds about this part of the states: one that is asked for costs a look at 64 rows, and the memory is small. */
+/** A search finds about this part of the states: each found one costs a look at 64 rows, and the memory is small. */
 const SHARE = 1 / 64;
-/** Rows that tell until when those were heard of. */
+/** Rows from which the time of that part is estimated. */
 const SAMPLE = 1024;
 
 export class LongestUnheard {
   readonly #rows: StateRows;
   /** Slots that the last search found, the oldest first; those before `#next` are used up. */
   #found: readonly number[] = [];
-  /** When they were last heard of, at that time. */
+  /** When they had last been named then. */
   #heard: readonly number[] = [];
   #next = 0;
-  /** No state was last heard of before this, unless the clock of the messages went back. */
+  /** No state was last named before this, unless the clock of the messages went back. */
   #earliest = Number.NEGATIVE_INFINITY;
 
   constructor(rows: StateRows) {
@@ -32,7 +32,7 @@ export class LongestUnheard {
     return this.#nextFound();
   }
 
-  /** The oldest, when it was last heard of before `limit` in milliseconds since the epoch; NO_SLOT otherwise. */
+  /** The oldest, when it was last named before `limit` in milliseconds since the epoch; NO_SLOT otherwise. */
   oldestBefore(limit: number): number {
     if (limit <= this.#earliest) return NO_SLOT;
     const slot = this.oldest();
@@ -41,7 +41,7 @@ export class LongestUnheard {
     return this.#earliest < limit ? slot : NO_SLOT;
   }
 
-  /** Passes over those that were heard of, or ended, since they were found. */
+  /** Passes over those that were named, or ended, since they were found. */
   #nextFound(): number {
     for (; this.#next < this.#found.length; this.#next++) {
       const slot = this.#found[this.#next]!;
@@ -62,7 +62,7 @@ export class LongestUnheard {
     this.#next = 0;
   }
 
-  /** About SHARE of the states were last heard of by then. */
+  /** About SHARE of the states were last named by then. */
   #latestOfShare(): number {
     const rows = this.#rows;
     const step = Math.ceil(rows.size / SAMPLE);

@@ -1,49 +1,105 @@
 /**
- * The open states, by (creatorid, id), for every pfsync version: what a firewall has told of a state that has not ended.
+ * The open states, by (creatorid, id), for every pfsync version: what a firewall has reported of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import type { FlowRecord } from '../../protocol/flow/flow-record.js';
-import { ADDRESS, ADDRESSES, DIRECTION, FAMILY, INTERFACE_NAME, PORTS } from '../../protocol/flow/row.js';
-import { CLOSING, TCP, TIME_WAIT, hasPorts } from '../../protocol/flow/pf-terms.js';
-import type { CompressedUpdateView } from '../../protocol/pfsync/record.js';
-import { type StateRow } from '../../protocol/pfsync/state.js';
-import { newVolume, subtract, type Volume } from '../../protocol/flow/volume.js';
-import { LongestUnheard } from './longest-unheard.js';
-import { StateIndex } from './index.js';
+import { CLOSING, hasPorts, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
 import {
-  COUNTERS_USEFUL,
+  ADDRESS,
+  ADDRESSES,
+  AGE,
+  END,
+  EXPIRE,
+  ID,
+  INTERFACE,
+  OCTETS,
+  PORTS,
+  PROTOCOLS,
+  ROW,
+  CREATOR as ROW_CREATOR,
+  DESTINATION_SEQLO as ROW_DESTINATION_SEQLO,
+  ROW_DOUBLES,
+  ROW_OCTETS,
+  SOURCE_SEQLO as ROW_SOURCE_SEQLO,
+  START,
+  STATE,
+  TRANSLATED_PORTS,
+} from '../../protocol/flow/row.js';
+import type { FlowRows } from '../../protocol/flow/rows.js';
+import { addCounters, addOctets, areCounted, raiseCounters, subtractCounters } from './counters.js';
+import {
+  COUNTED_AT,
   CREATOR,
   DESTINATION_ADVANCE,
   FLAGS,
+  HAS_PEER,
   HEARD,
-  ID_HIGH,
-  ID_LOW,
+  ID_FIRST,
+  ID_SECOND,
   IS_TCP,
   NO_SLOT,
+  ORIGIN,
+  OWN_TRAFFIC,
+  PEER_COUNTED_AT,
+  PEER_COUNTERS,
+  PEER_DOUBLES,
+  PEER_REMAINING,
+  PEER_SENDER,
+  PEER_SHOWED_TRAFFIC,
+  PEER_TRAFFIC,
+  PEER_WORDS,
   PEERS,
-  RECORD_COUNTED,
-  RECORD_START,
+  RECORD_DOUBLES,
+  REMAINING,
   REPORTED,
+  ROW_MASK,
+  SENDER,
   SEQUENCE_SEEN,
+  SHOWED_TRAFFIC,
   SOURCE_ADVANCE,
+  STARTED,
   TRAFFIC,
+  UNPROVABLE,
 } from './hot-row.js';
+import { StateIndex } from './index.js';
+import { LongestUnheard } from './longest-unheard.js';
 import { StateRows } from './slab.js';
-import { followSequence } from './tcp-sequence.js';
+import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.js';
 
 export { NO_SLOT } from './hot-row.js';
 
+/** What a second firewall has reported of a state, and the last traffic of the first one. */
+export interface PeerReport {
+  readonly showedTraffic: boolean;
+  readonly isCounted: boolean;
+  readonly countedAt: number;
+  /** Seconds that the state had left to live then. */
+  readonly remaining: number;
+  readonly traffic: number;
+  readonly ownTraffic: number;
+}
+
+/** Milliseconds. What is left of a timeout is told in seconds, and pf counts by the ticks of its purge. */
+const GUESS_TOLERANCE = 2000;
+
 export class StateTable {
+  /** Time of the message at hand, in milliseconds since the epoch. Set by the tracker. */
+  readonly now = new Float64Array(1);
+  /** Number of the firewall that sent the message; 0 where all come from one, as on a tap. Set by the tracker. */
+  sender = 0;
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
-  readonly #volume = newVolume();
-  readonly #reported = newVolume();
+  readonly #flows: FlowRows;
   readonly #creators = new Map<number, { states: number }>();
   #lastCreator = 0;
   #lastCount: { states: number } | undefined;
-  /** Of no use to anybody, but without it `fetch` would not have to read. */
+  /** Nobody needs it, but without it `prefetch` would not have to read. */
   seen = 0;
   readonly #unheard = new LongestUnheard(this.#rows);
+
+  /** States come from rows of this memory, and go there. */
+  constructor(flows: FlowRows) {
+    this.#flows = flows;
+  }
 
   get size(): number {
     return this.#index.size;
@@ -59,38 +115,44 @@ export class StateTable {
     return this.#index.octets + this.#rows.hotOctets;
   }
 
-  /** The state not heard of for the longest time; NO_SLOT in an empty table. */
+  /** The state that no message has named for the longest time; NO_SLOT in an empty table. */
   get oldest(): number {
     return this.#unheard.oldest();
   }
 
-  /** The same, when it was last heard of before `limit`, in milliseconds since the epoch; NO_SLOT otherwise. */
+  /** The same, when it was last named before `limit`, in milliseconds since the epoch; NO_SLOT otherwise. */
   oldestBefore(limit: number): number {
     return this.#unheard.oldestBefore(limit);
   }
 
-  find(idHigh: number, idLow: number, creatorId: number): number {
-    return this.#index.find(idHigh, idLow, creatorId);
+  /** The slot of a state by its key, words as rows have them; NO_SLOT when it is not in the table. */
+  find(idFirst: number, idSecond: number, creatorId: number): number {
+    return this.#index.find(idFirst, idSecond, creatorId);
   }
 
-  /** Announces that `findExpected(n)` will look for this state; `n` is below MOST_RECORDS. */
-  expect(n: number, idHigh: number, idLow: number, creatorId: number): void {
-    this.#index.expect(n, idHigh, idLow, creatorId);
+  /** The same for a state in a row. */
+  findRow(row: number): number {
+    const { words } = this.#flows;
+    return this.find(words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + ROW_CREATOR]!);
+  }
+
+  /** Prepares for `findExpected(n)` of this state; `n` is below MOST_EXPECTED. */
+  expect(n: number, idFirst: number, idSecond: number, creatorId: number): void {
+    this.#index.expect(n, idFirst, idSecond, creatorId);
   }
 
   /**
-   * Has the processor bring in the rows of the expected states, with `whole` all that is known of them. A state makes it wait
-   * for memory twice, for the index and for the row, and here the waits overlap: with a million states an update takes
-   * about 270 ns in place of 480.
+   * Has the processor load the rows of the expected states, with `whole` their records too. A state makes it wait for memory
+   * twice, for the index and for the row, and here the waits overlap.
    */
-  fetch(count: number, whole: boolean): void {
+  prefetch(count: number, whole: boolean): void {
     const rows = this.#rows;
     let seen = 0;
     for (let n = 0; n < count; n++) {
       const slot = this.#index.guess(n);
       if (slot === NO_SLOT) continue;
-      seen ^= rows.word(slot, ID_LOW);
-      if (whole) seen ^= rows.wordOfRecord(slot);
+      seen ^= rows.word(slot, ID_SECOND);
+      if (whole) seen ^= rows.recordWord(slot, 0);
     }
     this.seen = seen;
   }
@@ -99,27 +161,37 @@ export class StateTable {
     return this.#index.findExpected(n);
   }
 
-  /** Takes up a state that is not in the table. `time` is the message's, in milliseconds; `areUseful` is said of its counters. */
-  insert(state: StateRow, time: number, areUseful: boolean): number {
+  /** Takes up a state that is not in the table, from its row. `origin` is who reported its counters (terms). */
+  insert(row: number, origin: number): number {
     const rows = this.#rows;
+    const { words } = this.#flows;
+    const from = row * ROW;
+    const now = this.now[0]!;
     const slot = rows.allocate();
-    const { hot, floats, records } = rows.slab(slot);
-    rows.write(slot, state);
-    const recordAt = rows.recordAt(slot);
-    records.setFloat64(recordAt + RECORD_COUNTED, time, true);
-    records.setFloat64(recordAt + RECORD_START, time - state.age * 1000, true);
+    const { hot, doubles, records, recordDoubles } = rows.slab(slot);
+    rows.write(slot, this.#flows, row);
+    const double = (slot & ROW_MASK) * RECORD_DOUBLES;
+    recordDoubles[double + COUNTED_AT] = now;
+    const age = words[from + AGE]!;
+    // An age with its highest bit set comes of a clock that was set back.
+    recordDoubles[double + STARTED] = age < 0 ? now : now - 1000 * age;
+    const record = rows.recordAt(slot);
+    records[record + REMAINING] = words[from + EXPIRE]!;
+    records[record + ORIGIN] = origin;
     const at = rows.hotAt(slot);
-    const creatorId = state.creatorId;
-    hot[at + ID_HIGH] = state.idHigh;
-    hot[at + ID_LOW] = state.idLow;
+    const creatorId = words[from + ROW_CREATOR]!;
+    hot[at + ID_FIRST] = words[from + ID]!;
+    hot[at + ID_SECOND] = words[from + ID + 1]!;
     hot[at + CREATOR] = creatorId;
-    hot[at + FLAGS] = (state.protocol === TCP ? IS_TCP : 0) | (areUseful ? COUNTERS_USEFUL : 0);
-    const floatsAt = rows.floatsAt(slot);
-    floats[floatsAt + HEARD] = time;
-    floats[floatsAt + TRAFFIC] = time;
-    floats[floatsAt + SOURCE_ADVANCE] = 0;
-    floats[floatsAt + DESTINATION_ADVANCE] = 0;
-    this.learnPeers(slot, state);
+    hot[at + FLAGS] = ((words[from + PROTOCOLS]! >>> 16) & 255) === TCP ? IS_TCP : 0;
+    hot[at + PEERS] = 0;
+    hot[at + SENDER] = this.sender;
+    const doublesAt = rows.doublesAt(slot);
+    doubles[doublesAt + HEARD] = now;
+    doubles[doublesAt + TRAFFIC] = now;
+    doubles[doublesAt + SOURCE_ADVANCE] = 0;
+    doubles[doublesAt + DESTINATION_ADVANCE] = 0;
+    this.learnPeersOfRow(slot, row);
     this.#index.add(slot);
     this.#countOf(creatorId).states++;
     return slot;
@@ -137,141 +209,302 @@ export class StateTable {
   }
 
   /** Whether the row is about the same connection: addresses, ports, protocol and direction. */
-  isSameConnection(slot: number, state: StateRow): boolean {
-    const { records, recordWords } = this.#rows.slab(slot);
-    const at = this.#rows.recordAt(slot);
-    const { words } = state;
-    const isSameWord = (word: number) => recordWords[at / 4 + word] === words[word];
-    // Families and protocols of both sides are one word.
-    if (!isSameWord(FAMILY / 4)) return false;
-    if (records.getUint8(at + DIRECTION) !== state.direction) return false;
-    const wordsOfAddress = state.family === 4 && state.translatedFamily === 4 ? 1 : 4;
-    for (let end = 0; end < 4; end++) {
-      const address = (ADDRESSES + ADDRESS * end) / 4;
-      for (let word = 0; word < wordsOfAddress; word++) if (!isSameWord(address + word)) return false;
-    }
-    return !hasPorts(state.protocol) || (isSameWord(PORTS / 4) && isSameWord(PORTS / 4 + 1));
-  }
-
-  /** A message named the state. `isTraffic`: it shows that packets passed. */
-  heard(slot: number, time: number, isTraffic: boolean): void {
-    const rows = this.#rows;
-    const { floats } = rows.slab(slot);
-    const at = rows.floatsAt(slot);
-    floats[at + HEARD] = time;
-    if (isTraffic && time > floats[at + TRAFFIC]!) floats[at + TRAFFIC] = time;
-  }
-
-  /** A full record told the state's age: the earliest start that any gives is the true one. */
-  learnAge(slot: number, start: number): void {
+  isSameConnection(slot: number, row: number): boolean {
+    const { words } = this.#flows;
     const { records } = this.#rows.slab(slot);
-    const at = this.#rows.recordAt(slot) + RECORD_START;
-    if (start < records.getFloat64(at, true)) records.setFloat64(at, start, true);
+    const at = this.#rows.recordAt(slot);
+    const from = row * ROW;
+    // Families and protocols of both sides are one word.
+    const protocols = words[from + PROTOCOLS]!;
+    if (records[at + PROTOCOLS] !== protocols) return false;
+    if (((records[at + STATE]! ^ words[from + STATE]!) & 255) !== 0) return false;
+    const wordsOfAddress = (protocols & 0xffff) === 0x0404 ? 1 : ADDRESS;
+    for (let end = ADDRESSES; end < ADDRESSES + 4 * ADDRESS; end += ADDRESS) {
+      for (let word = end; word < end + wordsOfAddress; word++) {
+        if (records[at + word] !== words[from + word]) return false;
+      }
+    }
+    if (!hasPorts((protocols >>> 16) & 255)) return true;
+    return (
+      records[at + PORTS] === words[from + PORTS] &&
+      records[at + TRANSLATED_PORTS] === words[from + TRANSLATED_PORTS]
+    );
+  }
+
+  /** A message named the state. */
+  hear(slot: number): void {
+    const rows = this.#rows;
+    rows.slab(slot).doubles[rows.doublesAt(slot) + HEARD] = this.now[0]!;
+  }
+
+  /** A message named the state, and shows that packets have passed through its sender. */
+  hearTraffic(slot: number): void {
+    const rows = this.#rows;
+    const { hot, doubles } = rows.slab(slot);
+    const at = rows.doublesAt(slot);
+    const hotAt = rows.hotAt(slot);
+    const now = this.now[0]!;
+    doubles[at + HEARD] = now;
+    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
+    if (hot[hotAt + SENDER] !== this.sender) {
+      this.#hearPeer(slot);
+    } else {
+      hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
+      if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
+        rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
+      }
+    }
   }
 
   /**
-   * Keeps counters if they are news: counters only grow, and the second of two peers counts no more than what passed
-   * through itself. The answer is whether they moved.
+   * A full record that shows no traffic says when the last packet passed, to about a second: `time`, in milliseconds since the
+   * epoch. In a state that was not known before this replaces the time of the record.
    */
-  learnCounters(slot: number, told: Volume, time: number, isUseful: boolean): boolean {
+  guessTraffic(slot: number, time: number): void {
     const rows = this.#rows;
-    const forward = rows.raiseCounters(slot, told, 0);
-    const reply = rows.raiseCounters(slot, told, 1);
-    if (forward >= 0 || reply >= 0) {
-      rows.slab(slot).records.setFloat64(rows.recordAt(slot) + RECORD_COUNTED, time, true);
-      if (isUseful) this.#setFlag(slot, COUNTERS_USEFUL);
-    }
-    return forward > 0 || reply > 0;
+    const { hot, doubles } = rows.slab(slot);
+    const at = rows.doublesAt(slot) + TRAFFIC;
+    const isSure = (hot[rows.hotAt(slot) + FLAGS]! & (SHOWED_TRAFFIC | HAS_PEER)) !== 0;
+    if (isSure && time < doubles[at]! + GUESS_TOLERANCE) return;
+    doubles[at] = Math.max(time, this.start(slot));
   }
 
-  /** A message told the peers: how far a connection has come, and in TCP how much payload went through it. */
-  learnPeers(slot: number, peers: StateRow | CompressedUpdateView): void {
+  #hearPeer(slot: number): void {
+    if (!this.#hasPeerReport(slot)) return;
+    const { words, doubles } = this.#rows.peersOf(slot);
+    words[(slot & ROW_MASK) * PEER_WORDS + PEER_SHOWED_TRAFFIC] = 1;
+    doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_TRAFFIC] = this.now[0]!;
+  }
+
+  /** Makes the peer report where there is none. False for a third firewall: nothing is proven then. */
+  #hasPeerReport(slot: number): boolean {
+    const rows = this.#rows;
+    const { words, doubles } = rows.peersOf(slot);
+    const at = (slot & ROW_MASK) * PEER_WORDS;
+    if ((rows.word(slot, FLAGS) & HAS_PEER) === 0) {
+      words.fill(0, at, at + PEER_WORDS);
+      words[at + PEER_SENDER] = this.sender;
+      doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = rows.double(slot, TRAFFIC);
+      this.setFlag(slot, HAS_PEER);
+    }
+    if (words[at + PEER_SENDER] === this.sender) return true;
+    this.setFlag(slot, UNPROVABLE);
+    return false;
+  }
+
+  /** Takes in the state's age in seconds: the earliest start that any record gives is the true one. */
+  learnAge(slot: number, age: number): void {
+    if (age < 0) return;
+    const { recordDoubles } = this.#rows.slab(slot);
+    const at = (slot & ROW_MASK) * RECORD_DOUBLES + STARTED;
+    const start = this.now[0]! - 1000 * age;
+    if (start < recordDoubles[at]!) recordDoubles[at] = start;
+  }
+
+  /**
+   * Takes in counters (at octet `at` of `view`, as rows have them) that `origin` reported, with the seconds that the state has
+   * left to live. Counters only grow: lower ones are old and change nothing. Returns whether they moved.
+   */
+  learnCounters(slot: number, view: DataView, at: number, remaining: number, origin: number): boolean {
+    const rows = this.#rows;
+    if (rows.word(slot, SENDER) !== this.sender) return this.#learnPeerCounters(slot, view, at, remaining);
+    const { records, recordDoubles, recordView } = rows.slab(slot);
+    const record = rows.recordAt(slot);
+    const moved = raiseCounters(view, at, recordView, 4 * (record + OCTETS));
+    if (moved < 0) return false;
+    recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT] = this.now[0]!;
+    records[record + REMAINING] = remaining;
+    records[record + ORIGIN] = origin;
+    restartAdvance(rows, slot);
+    return moved > 0;
+  }
+
+  /**
+   * Takes in counters that another program read from the firewall of the record. The sequence numbers at hand are older than
+   * they are: the next ones are where the advance begins.
+   */
+  learnReported(slot: number, view: DataView, remaining: number, origin: number): boolean {
+    const sender = this.sender;
+    this.sender = this.#rows.word(slot, SENDER);
+    const moved = this.learnCounters(slot, view, 0, remaining, origin);
+    this.sender = sender;
+    forgetSequence(this.#rows, slot);
+    return moved;
+  }
+
+  /** A second firewall counts what went through itself. The zeros of a backup change nothing. */
+  #learnPeerCounters(slot: number, view: DataView, at: number, remaining: number): boolean {
+    if (!areCounted(view, at) || !this.#hasPeerReport(slot)) return false;
+    const { words, doubles, view: peers } = this.#rows.peersOf(slot);
+    const peer = (slot & ROW_MASK) * PEER_WORDS;
+    const moved = raiseCounters(view, at, peers, 4 * (peer + PEER_COUNTERS));
+    if (moved < 0) return false;
+    words[peer + PEER_REMAINING] = remaining;
+    doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_COUNTED_AT] = this.now[0]!;
+    restartAdvance(this.#rows, slot);
+    return moved > 0;
+  }
+
+  /** Takes in the counters of a full record in a row. */
+  learnCountersOfRow(slot: number, row: number, origin: number): boolean {
+    const { view, words } = this.#flows;
+    return this.learnCounters(slot, view, row * ROW_OCTETS + 4 * OCTETS, words[row * ROW + EXPIRE]!, origin);
+  }
+
+  /** Takes in the peers of a message: how far a connection has come, pf's timeout, and TCP sequence numbers. */
+  learnPeers(
+    slot: number,
+    sourceState: number,
+    destinationState: number,
+    timeout: number,
+    sourceSeqlo: number,
+    destinationSeqlo: number,
+  ): void {
     const rows = this.#rows;
     const { hot } = rows.slab(slot);
     const at = rows.hotAt(slot);
-    hot[at + PEERS] = peers.sourceState | (peers.destinationState << 8);
-    if ((hot[at + FLAGS]! & IS_TCP) !== 0) followSequence(rows, slot, peers);
-  }
-
-  /** Copies what is known of the state into its row. */
-  read(slot: number, state: StateRow): void {
-    this.#rows.read(slot, state);
-  }
-
-  /** Fills in what the table tells of a flow: the state with its counters, times and payload. `end` is the last sign of traffic. */
-  describe(slot: number, flow: FlowRecord): void {
-    const rows = this.#rows;
-    rows.read(slot, flow.state);
-    const { hot, floats } = rows.slab(slot);
-    const floatsAt = rows.floatsAt(slot);
-    const flags = hot[rows.hotAt(slot) + FLAGS]!;
-    flow.isContinued = this.wasReported(slot);
-    flow.start = this.reportedUntil(slot);
-    flow.end = Math.max(floats[floatsAt + TRAFFIC]!, flow.start);
-    flow.hasResponderSequence = (flags & (SEQUENCE_SEEN << 1)) !== 0;
-    flow.initiatorOctets = floats[floatsAt + SOURCE_ADVANCE]!;
-    flow.responderOctets = floats[floatsAt + DESTINATION_ADVANCE]!;
-  }
-
-  /** Whether both are states of one interface. */
-  hasInterfaceOf(slot: number, { words }: StateRow): boolean {
-    const { recordWords } = this.#rows.slab(slot);
-    const at = this.#rows.recordAt(slot) / 4;
-    for (let word = INTERFACE_NAME / 4; word < INTERFACE_NAME / 4 + 4; word++) {
-      if (recordWords[at + word] !== words[word]) return false;
+    if ((hot[at + FLAGS]! & IS_TCP) !== 0) {
+      followSequence(rows, slot, sourceSeqlo, destinationSeqlo, sourceState, destinationState);
     }
-    return true;
+    hot[at + PEERS] = sourceState | (destinationState << 8) | (timeout << 16);
   }
 
-  /** Milliseconds since the epoch: the earliest start that was told, or the last sign of traffic where that is earlier still. */
+  /** The same for the peers of a full record in a row. */
+  learnPeersOfRow(slot: number, row: number): void {
+    const { words } = this.#flows;
+    const at = row * ROW;
+    const state = words[at + STATE]!;
+    const seqlo = words[at + ROW_SOURCE_SEQLO]!;
+    const otherSeqlo = words[at + ROW_DESTINATION_SEQLO]!;
+    this.learnPeers(slot, (state >>> 16) & 255, state >>> 24, (state >>> 8) & 255, seqlo, otherSeqlo);
+  }
+
+  /** Copies what the table knows of the state into a row: the state, its counters, and its start and end. */
+  read(slot: number, row: number): void {
+    const rows = this.#rows;
+    const { words, doubles } = this.#flows;
+    rows.read(slot, this.#flows, row);
+    const hot = rows.slab(slot);
+    const flags = hot.hot[rows.hotAt(slot) + FLAGS]!;
+    // The mapper asks only whether pf has followed the responder's numbers.
+    words[row * ROW + ROW_DESTINATION_SEQLO] = (flags & (SEQUENCE_SEEN << 1)) !== 0 ? 1 : 0;
+    const start = this.reportedUntil(slot);
+    const traffic = hot.doubles[rows.doublesAt(slot) + TRAFFIC]!;
+    doubles[row * ROW_DOUBLES + START] = start;
+    doubles[row * ROW_DOUBLES + END] = Math.max(traffic, start);
+  }
+
+  /** Adds to the counters of a row those that a second firewall has reported. */
+  addPeerCounters(slot: number, row: number): void {
+    if ((this.flags(slot) & HAS_PEER) === 0) return;
+    const at = 4 * ((slot & ROW_MASK) * PEER_WORDS + PEER_COUNTERS);
+    addCounters(this.#flows.view, row * ROW_OCTETS + 4 * OCTETS, this.#rows.peersOf(slot).view, at);
+  }
+
+  /** What a second firewall has reported; undefined where there is none. Times are milliseconds since the epoch. */
+  peer(slot: number): PeerReport | undefined {
+    if ((this.flags(slot) & HAS_PEER) === 0) return undefined;
+    const { words, doubles, view } = this.#rows.peersOf(slot);
+    const word = (slot & ROW_MASK) * PEER_WORDS;
+    const double = (slot & ROW_MASK) * PEER_DOUBLES;
+    return {
+      showedTraffic: words[word + PEER_SHOWED_TRAFFIC] !== 0,
+      isCounted: areCounted(view, 4 * (word + PEER_COUNTERS)),
+      countedAt: doubles[double + PEER_COUNTED_AT]!,
+      remaining: words[word + PEER_REMAINING]!,
+      traffic: doubles[double + PEER_TRAFFIC]!,
+      ownTraffic: doubles[double + OWN_TRAFFIC]!,
+    };
+  }
+
+  /** Adds to the counters of a row what the sequence numbers have advanced by since they were reported. Returns whether that is anything. */
+  addAdvance(slot: number, row: number): boolean {
+    const { doubles } = this.#rows.slab(slot);
+    const at = this.#rows.doublesAt(slot);
+    const sent = doubles[at + SOURCE_ADVANCE]!;
+    const answered = doubles[at + DESTINATION_ADVANCE]!;
+    const { view, words } = this.#flows;
+    const counters = row * ROW_OCTETS + 4 * OCTETS;
+    if (sent > 0) addOctets(view, counters, 0, sent);
+    if (answered > 0) addOctets(view, counters, isAfTo(words[row * ROW + PROTOCOLS]!) ? 0 : 1, answered);
+    return sent + answered > 0;
+  }
+
+  /** Whether the state belongs to this interface. */
+  isOnInterface(slot: number, number: number): boolean {
+    return this.#rows.recordWord(slot, INTERFACE) === number;
+  }
+
+  /** Milliseconds since the epoch: the earliest start that was reported, or the last sign of traffic where that is earlier still. */
   start(slot: number): number {
-    const told = this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_START, true);
-    return Math.min(told, this.#rows.float(slot, TRAFFIC));
+    const reported = this.#rows.slab(slot).recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + STARTED]!;
+    return Math.min(reported, this.lastSign(slot));
   }
 
-  /** Whether both ends of a TCP connection said that they were done: it ended by itself, not by a timeout. */
+  /** Milliseconds since the epoch of the last sign of traffic. */
+  lastSign(slot: number): number {
+    return this.#rows.double(slot, TRAFFIC);
+  }
+
+  /** Whether both ends of a TCP connection were done: it ended by itself, not by a timeout. */
   isClosedTcp(slot: number): boolean {
     const peers = this.#rows.word(slot, PEERS);
-    return (this.#rows.word(slot, FLAGS) & IS_TCP) !== 0 && isDone(peers & 255) && isDone(peers >> 8);
+    const isTcp = (this.#rows.word(slot, FLAGS) & IS_TCP) !== 0;
+    return isTcp && isDone(peers & 255) && isDone((peers >>> 8) & 255);
   }
 
-  /** Milliseconds since the epoch when the counters were told. */
-  lastCounted(slot: number): number {
-    return this.#rows.slab(slot).records.getFloat64(this.#rows.recordAt(slot) + RECORD_COUNTED, true);
+  /** Milliseconds since the epoch when the counters were reported. */
+  countedAt(slot: number): number {
+    return this.#rows.slab(slot).recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT]!;
   }
 
-  hasUsefulCounters(slot: number): boolean {
-    return (this.#rows.word(slot, FLAGS) & COUNTERS_USEFUL) !== 0;
+  /** Seconds that the state had left to live then. */
+  remaining(slot: number): number {
+    return this.#rows.recordWord(slot, REMAINING);
   }
 
-  /** Earlier records of a long flow have told a part of its volume. */
+  /** Who reported the counters (terms). */
+  origin(slot: number): number {
+    return this.#rows.recordWord(slot, ORIGIN);
+  }
+
+  /** Whether any counter is above 0. */
+  isCounted(slot: number): boolean {
+    return areCounted(this.#rows.slab(slot).recordView, 4 * (this.#rows.recordAt(slot) + OCTETS));
+  }
+
+  flags(slot: number): number {
+    return this.#rows.word(slot, FLAGS);
+  }
+
+  setFlag(slot: number, flag: number): void {
+    this.#rows.setWord(slot, FLAGS, this.#rows.word(slot, FLAGS) | flag);
+  }
+
+  /** Earlier records have reported a part of the flow. */
   wasReported(slot: number): boolean {
     return (this.#rows.word(slot, FLAGS) & REPORTED) !== 0;
   }
 
-  /** Milliseconds since the epoch up to which the flow has been told. */
+  /** Milliseconds since the epoch up to which the flow has been reported; its start where it has not. */
   reportedUntil(slot: number): number {
-    if (!this.wasReported(slot)) return this.start(slot);
-    return this.#rows.reportTime(slot);
+    return this.wasReported(slot) ? this.#rows.reported(slot).time : this.start(slot);
   }
 
-  /** Leaves in the counters of `state` what they have gained since the last report. */
-  subtractReported(slot: number, state: StateRow): void {
+  /** Leaves in the counters of a row what they have gained since the last report. */
+  subtractReported(slot: number, row: number): void {
     if (!this.wasReported(slot)) return;
-    const volume = this.#volume;
-    state.readVolume(volume);
-    this.#rows.readReported(slot, this.#reported);
-    subtract(volume, this.#reported);
-    state.writeVolume(volume);
+    const { view, at } = this.#rows.reported(slot);
+    subtractCounters(this.#flows.view, row * ROW_OCTETS + 4 * OCTETS, view, at);
   }
 
-  /** The counters as they stand now have been told. */
-  report(slot: number, time: number): void {
-    this.#rows.report(slot, time);
-    this.#setFlag(slot, REPORTED);
+  /** Keeps counters, as rows have them, that have been reported by `time`. */
+  setReported(slot: number, counters: DataView, time: number): void {
+    this.#rows.setReported(slot, counters, time);
+    this.setFlag(slot, REPORTED);
   }
 
-  /** The loop may remove what it is given. */
+  /** All open states. The loop may remove what it is given. */
   *[Symbol.iterator](): Generator<number> {
     for (let slot = this.#rows.next(0); slot !== NO_SLOT; slot = this.#rows.next(slot + 1)) yield slot;
   }
@@ -282,10 +515,6 @@ export class StateTable {
     for (const slot of this) {
       if (this.#rows.word(slot, CREATOR) === creatorId) yield slot;
     }
-  }
-
-  #setFlag(slot: number, flag: number): void {
-    this.#rows.setWord(slot, FLAGS, this.#rows.word(slot, FLAGS) | flag);
   }
 
   #countOf(creatorId: number): { states: number } {
@@ -299,6 +528,11 @@ export class StateTable {
     this.#lastCount = count;
     return count;
   }
+}
+
+/** pf counts both directions of an af-to state as one. */
+function isAfTo(protocols: number): boolean {
+  return ((protocols ^ (protocols >>> 8)) & 255) !== 0;
 }
 
 function isDone(peerState: number): boolean {

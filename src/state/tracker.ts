@@ -1,362 +1,620 @@
 /**
- * What pfsync's messages mean for the states: who opens, moves and ends them, and what is known of each at its end.
+ * What pfsync's messages mean for the states: which records open, move and end them, and what is known of each at its end.
  * This is the stage between the records of `protocol/pfsync` and the flows.
  */
-import { core } from '../../protocol/core.js';
-import { FlowRecord, type FlowRows } from '../../protocol/flow/flow-record.js';
-import { INTERFACE_NAME } from '../../protocol/flow/row.js';
+import { type InterfaceTable, nameAt } from '../../protocol/flow/interface.js';
+import { PFSYNC } from '../../protocol/flow/pf-terms.js';
+import {
+  AGE,
+  COUNTERS_AGE,
+  CREATOR,
+  END,
+  FACTS,
+  FLOW,
+  ID,
+  NEVER_SYNCED,
+  OBSERVED,
+  OCTETS,
+  ORIGIN,
+  PROTOCOLS,
+  ROW,
+  ROW_DOUBLES,
+  ROW_OCTETS,
+  START,
+  STATE,
+} from '../../protocol/flow/row.js';
+import type { FlowMemory, FlowRows, RowRange } from '../../protocol/flow/rows.js';
 import {
   ACTIVE_TIMEOUT,
   END_OF_FLOW,
+  EXACT,
   FORCED_END,
+  FROM_INSERT,
+  FROM_NOBODY,
+  FROM_PFCTL,
+  FROM_SEQUENCE,
+  FROM_UPDATE,
   IDLE_TIMEOUT,
   LACK_OF_RESOURCES,
   NONE,
   PARTIAL,
   TCPSEQ,
 } from '../../protocol/flow/terms.js';
-import type { PfsyncHandler } from '../../protocol/pfsync/message.js';
 import type { RecordKind, StateAction } from '../../protocol/pfsync/action.js';
-import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../../protocol/pfsync/record.js';
-import { StateRow } from '../../protocol/pfsync/state.js';
-import { newVolume } from '../../protocol/flow/volume.js';
-import type { FlowMapper } from '../flow/mapper.js';
-import type { InterfaceTable } from '../../protocol/flow/interface.js';
-import { readPrinted, type StateCounters } from '../source/pfctl-text.js';
+import type { PfsyncHandler } from '../../protocol/pfsync/message.js';
+import type {
+  BulkView,
+  ClearView,
+  CompressedUpdateView,
+  StateKeyView,
+} from '../../protocol/pfsync/record.js';
+import type { Statistics } from '../observe/statistics.js';
+import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
+import { GivenUpStates } from './given-up.js';
+import { UNPROVABLE } from './hot-row.js';
+import { MOST_EXPECTED } from './index.js';
+import { areFinal, isKilled } from './proof.js';
+import { RecentlyEnded } from './recently-ended.js';
 import { NO_SLOT, StateTable } from './table.js';
-import type { Stats } from '../observe/statistics.js';
+import { timeoutSeconds } from './timeouts.js';
 
 export interface TrackerOptions {
   readonly maxStates: number;
-  /** Milliseconds without a word of it after which a state ends; 0: never. */
+  /** Milliseconds without a message about it after which a state ends; 0: never. */
   readonly stateTimeout: number;
-  /** Milliseconds after which a living state's volume is told; 0: only at its end. */
+  /** Milliseconds after which a living state's counters are reported; 0: only at its end. */
   readonly activeTimeout: number;
 }
 
-/** Is told of states, where somebody wants to know. Times are milliseconds since the epoch; `since` is the state's creation. */
-export interface StateObserver {
-  /** A state that was not known: it may be older than the message. */
-  appeared(state: StateRow, since: number, now: number): void;
-  /** The firewall let go of a state, or has started anew without it; not when it is only no longer followed. */
-  ended(state: StateRow, since: number, now: number): void;
+/** What the flow room does with states; rows are valid during the call. */
+export interface StateConsumer {
+  describeDeleted(first: number, count: number): void;
+  ended(first: number, count: number): void;
+  lives(row: number): void;
 }
 
-/** A bulk transfer whose end is never heard of ends by itself. Milliseconds. */
+/** Watches states come and go. Times are milliseconds since the epoch; `since` is the state's creation. */
+export interface StateObserver {
+  /** A state that was not known: it may be older than the message. */
+  appeared(row: number, since: number, now: number): void;
+  /** The firewall let go of a state, or has started anew without it; not when it is only no longer followed. */
+  ended(row: number, since: number, now: number): void;
+}
+
+/** A state's counters as another program prints them. `view` holds them as rows do. */
+export interface ReportedCounters {
+  /** The key, words as rows have them. */
+  readonly idFirst: number;
+  readonly idSecond: number;
+  readonly creatorId: number;
+  /** Seconds since the state was made, and that it has left to live; below 0 where unknown. */
+  readonly age: number;
+  readonly remaining: number;
+  readonly view: DataView;
+}
+
+/** A bulk transfer whose end never comes ends by itself. Milliseconds. */
 const LONGEST_BULK = 300_000;
+/** PFTM_MAX of OpenBSD: a record of version 6 with this timeout or more is that of a dead state, with its final counters. */
+const DEAD = 20;
+/** States that time out are ended in slices, so that sinks can keep up. */
+const MOST_TIMED_OUT = 4096;
 
 export class StateTracker implements PfsyncHandler {
-  readonly table = new StateTable();
+  readonly table: StateTable;
+  readonly #rows: FlowRows;
   readonly #interfaces: InterfaceTable;
-  readonly #mapper: FlowMapper;
-  readonly #stats: Stats;
+  readonly #consumer: StateConsumer;
+  readonly #statistics: Statistics;
   readonly #options: TrackerOptions;
   readonly #observer: StateObserver | undefined;
-  readonly #state = new StateRow();
-  /** For the interface that a message names. */
-  readonly #cleared = new FlowRecord();
-  readonly #told = newVolume();
-  /** Time of the message that told what is at hand, in milliseconds since the epoch. */
-  #time = 0;
-  #bulkUntil = 0;
+  /** Rows of states that ended and go on together. */
+  readonly #ended: RowRange;
+  readonly #recentlyEnded = new RecentlyEnded();
+  readonly #givenUp: GivenUpStates;
+  /** Counters of a long flow that go out with its next record. */
+  readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
+  /** Doubles in an array, since a field would be an object for each: end of the bulk transfer and last loss, milliseconds since the epoch. */
+  readonly #times = new Float64Array(2);
+  /** States that a clear or the end of the input still has to end. */
+  #ending: Iterator<number> | undefined;
+  #endingInterface: number | undefined;
+  #isClear = false;
+  #version = 0;
+  #isProvable = true;
+  #isBulkEnd = false;
 
+  /** States that end leave in rows of `ended`. */
   constructor(
-    interfaces: InterfaceTable,
-    mapper: FlowMapper,
-    stats: Stats,
+    { rows, interfaces }: FlowMemory,
+    ended: RowRange,
+    consumer: StateConsumer,
+    statistics: Statistics,
     options: TrackerOptions,
     observer?: StateObserver,
   ) {
-    this.#observer = observer;
+    this.table = new StateTable(rows);
+    this.#rows = rows;
     this.#interfaces = interfaces;
-    this.#mapper = mapper;
-    this.#stats = stats;
+    this.#ended = ended;
+    this.#consumer = consumer;
+    this.#statistics = statistics;
     this.#options = options;
+    this.#observer = observer;
+    this.#givenUp = new GivenUpStates(rows);
   }
 
-  insert(states: FlowRows): void {
-    const { table } = this;
-    this.#stats.records.insert += states.count;
-    this.#interfaces.identify(states);
-    // Nearly all are new: there are no rows to wait for.
-    this.#forEach(states, ({ state }) => {
-      this.#learn(table.find(state.idHigh, state.idLow, state.creatorId), state, true, false);
-    });
+  source(sender: number, version: number, losesRecords: boolean): void {
+    this.table.sender = sender;
+    this.#version = version;
+    // Up to version 4 inserts and updates carry stale counters and no time to live.
+    this.#isProvable = version >= 5 && !losesRecords;
   }
 
-  update(states: FlowRows): void {
-    const { table } = this;
-    this.#stats.records.update += states.count;
-    this.#interfaces.identify(states);
-    this.#expect(states);
-    this.#forEach(states, ({ state }, n) => {
-      this.#learn(table.findExpected(n), state, this.#time > this.#bulkUntil, true);
-    });
+  /** Whether the message at hand holds the end of a bulk update: nothing in it shows traffic. */
+  get isBulkEnd(): boolean {
+    return this.#isBulkEnd;
   }
 
-  delete(states: FlowRows): void {
-    this.#stats.records.delete += states.count;
-    this.#interfaces.identify(states);
-    if (this.table.size === 0 && this.#observer === undefined) {
-      this.#mapper.deleted(states);
-    } else {
-      this.#deleteKnown(states);
+  messageEnded(): void {
+    this.#isBulkEnd = false;
+  }
+
+  insert(first: number, count: number): void {
+    this.#statistics.records.insert += count;
+    this.finishEnding();
+    for (let n = first; n < first + count; n++) {
+      if (!this.#takesUp(n)) continue;
+      this.#learn(this.table.findRow(n), n, FROM_INSERT);
     }
+    this.#flushEnded();
+  }
+
+  update(first: number, count: number): void {
+    this.#statistics.records.update += count;
+    this.finishEnding();
+    this.#forEachExpected(first, count, (row, slot) => {
+      if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
+    });
+    this.#flushEnded();
+  }
+
+  delete(first: number, count: number): void {
+    this.#statistics.records.delete += count;
+    this.finishEnding();
+    this.#consumer.describeDeleted(first, count);
+    if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
+      this.#completeDeleted(first, count);
+    this.#consumer.ended(first, count);
   }
 
   compressedUpdate(updates: CompressedUpdateView): void {
-    const { table } = this;
-    this.#stats.records.compressedUpdate += updates.count;
-    this.#time = updates.time;
-    this.#expectKeys(updates, false);
-    for (let n = 0; n < updates.count; n++) this.#follow(table.findExpected(n), updates.select(n));
+    this.#statistics.records.compressedUpdate += updates.count;
+    this.#setNow(updates.clock);
+    this.finishEnding();
+    for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
+      const count = Math.min(updates.count - done, MOST_EXPECTED);
+      this.#expectKeys(updates, done, count, false);
+      for (let n = 0; n < count; n++) this.#follow(this.table.findExpected(n), updates.select(done + n));
+    }
   }
 
   compressedDelete(keys: StateKeyView): void {
-    const { table } = this;
-    this.#stats.records.compressedDelete += keys.count;
-    this.#time = keys.time;
-    this.#expectKeys(keys, true);
-    for (let n = 0; n < keys.count; n++) this.#letGo(table.findExpected(n));
+    this.#statistics.records.compressedDelete += keys.count;
+    this.#setNow(keys.clock);
+    this.finishEnding();
+    for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
+      const count = Math.min(keys.count - done, MOST_EXPECTED);
+      this.#expectKeys(keys, done, count, true);
+      for (let n = 0; n < count; n++) this.#letGo(this.table.findExpected(n), keys.select(done + n));
+    }
+    this.#flushEnded();
   }
 
   clear(clear: ClearView): void {
-    this.#stats.records.clear++;
-    this.#time = clear.time;
-    const named = this.#cleared;
-    const everywhere = clear.view.getUint8(clear.interfaceNameAt) === 0;
-    for (let octet = 0; octet < 16; octet++) {
-      named.state.view.setUint8(INTERFACE_NAME + octet, clear.view.getUint8(clear.interfaceNameAt + octet));
-    }
-    this.#interfaces.identify(named);
-    for (const slot of this.table.ofCreator(clear.creatorId)) {
-      if (everywhere || this.table.hasInterfaceOf(slot, named.state)) this.#deleted(slot, FORCED_END);
-    }
+    this.#statistics.records.clear++;
+    this.#setNow(clear.clock);
+    this.finishEnding();
+    const name = nameAt(clear.view, clear.interfaceNameAt);
+    // An interface that no state has named has no states.
+    this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
+    this.#isClear = true;
+    this.#ending = this.table.ofCreator(clear.creatorId);
+    this.endSome();
   }
 
   bulkUpdate(status: BulkView): void {
-    this.#stats.records.bulkUpdate++;
-    this.#bulkUntil = status.isStart ? status.time + LONGEST_BULK : 0;
+    this.#statistics.records.bulkUpdate++;
+    this.#setNow(status.clock);
+    this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
+    this.#isBulkEnd = !status.isStart;
   }
 
   unreadableStates(action: StateAction, count: number): void {
     if (action !== 'delete') {
-      this.#stats.states.unreadable += count;
+      this.#statistics.states.unreadable += count;
       return;
     }
-    this.#stats.states.ended += count;
-    this.#stats.skipped.add('unreadable', count);
+    this.#statistics.states.ended += count;
+    this.#statistics.skipped.add('unreadable', count);
   }
 
   otherRecord(kind: RecordKind): void {
-    this.#stats.records[kind]++;
+    this.#statistics.records[kind]++;
   }
 
   unknownRecords(_version: number, _action: number, count: number): void {
-    this.#stats.unknownActions += count;
+    this.#statistics.unknownActions += count;
   }
 
-  /** pfctl told a state's counters at `time`. The answer is whether the state is known; of others only pfsync may tell. */
-  told(printed: StateCounters, time: number): boolean {
+  /** Another program reported a state's counters as they were at `time`. Returns whether the state is open: only pfsync opens states. */
+  reportCounters(reported: ReportedCounters, time: number): boolean {
     const { table } = this;
-    this.#time = time;
-    const slot = table.find(printed.idHigh, printed.idLow, printed.creatorId);
+    const slot = table.find(reported.idFirst, reported.idSecond, reported.creatorId);
     if (slot === NO_SLOT) return false;
-    readPrinted(printed, this.#told);
-    const moved = table.learnCounters(slot, this.#told, time, true);
-    table.learnAge(slot, time - printed.age * 1000);
-    table.heard(slot, time, moved);
+    table.now[0] = time;
+    const { remaining, age, view } = reported;
+    const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
+    table.learnAge(slot, age);
+    if (moved) table.hearTraffic(slot);
+    else table.hear(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
 
-  /** Whether states end that are not heard of. */
+  /** Messages were lost: what was reported before `time`, in milliseconds since the epoch, proves nothing. */
+  lost(time: number): void {
+    if (time > this.#times[1]!) this.#times[1] = time;
+  }
+
+  /** Whether states end that no message names. */
   get expires(): boolean {
     return this.#options.stateTimeout > 0;
   }
 
-  /** Ends states that were not heard of for `stateTimeout`. */
+  /** Ends states that no message has named for `stateTimeout`, some at a time. */
   expire(time: number): void {
     const { table } = this;
     const limit = time - this.#options.stateTimeout;
-    this.#time = time;
-    for (let slot = table.oldestBefore(limit); slot !== NO_SLOT; slot = table.oldestBefore(limit)) {
-      this.#stats.states.timedOut++;
-      this.#end(slot, IDLE_TIMEOUT);
+    table.now[0] = time;
+    for (let n = 0; n < MOST_TIMED_OUT; n++) {
+      const slot = table.oldestBefore(limit);
+      if (slot === NO_SLOT) break;
+      this.#statistics.states.timedOut++;
+      this.#giveUp(slot, IDLE_TIMEOUT);
     }
+    this.#flushEnded();
   }
 
-  /** At the end of the input: every open state becomes a flow. */
-  flushOpen(time: number): void {
-    this.#time = time;
-    for (const slot of this.table) this.#end(slot, FORCED_END);
+  /** Begins to end every open state, at the end of the input: `endSome` goes on. */
+  beginFlush(time: number): void {
+    this.finishEnding();
+    this.table.now[0] = time;
+    this.#isClear = false;
+    this.#endingInterface = undefined;
+    this.#ending = this.table[Symbol.iterator]();
   }
 
-  /** Calls `use` for each row that is readable, at the time of its message. */
-  #forEach(states: FlowRows, use: (flow: FlowRecord, n: number) => void): void {
-    for (let n = 0; n < states.count; n++) {
-      const flow = states.flow(n);
-      if (!flow.state.isReadable) continue;
-      this.#time = flow.observed;
-      use(flow, n);
+  /** Whether a clear or a flush still has states to end. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** Ends as many states of a clear or a flush as a batch holds. */
+  endSome(): void {
+    const ending = this.#ending;
+    if (ending === undefined) return;
+    for (let n = 0; n < this.#ended.capacity; n++) {
+      const { done, value: slot } = ending.next();
+      if (done) {
+        this.#ending = undefined;
+        break;
+      }
+      const isMeant =
+        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
+      if (!isMeant) continue;
+      if (this.#isClear) this.#deleted(slot, FORCED_END);
+      else this.#end(slot, FORCED_END);
     }
+    this.#flushEnded();
   }
 
-  #expect(states: FlowRows): void {
+  /** Ends all of them, whether sinks can keep up or not: the next record must find the table as the firewall has it. */
+  finishEnding(): void {
+    while (this.#ending !== undefined) this.endSome();
+  }
+
+  #setNow(clock: Float64Array): void {
+    this.table.now[0] = clock[0]! * 1000 + clock[1]!;
+  }
+
+  /** Whether the record in a row is about a state that can be open. Sets the time to that of its message. */
+  #takesUp(row: number): boolean {
+    const { words, doubles } = this.#rows;
+    const protocols = words[row * ROW + PROTOCOLS]!;
+    if (protocols === 0) return false;
+    this.table.now[0] = doubles[row * ROW_DOUBLES + OBSERVED]!;
+    const isNeverSynced =
+      (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
+    if (isNeverSynced) this.#statistics.states.neverSynced++;
+    return !isNeverSynced;
+  }
+
+  #forEachExpected(first: number, count: number, use: (row: number, slot: number) => void): void {
     const { table } = this;
-    for (let n = 0; n < states.count; n++) {
-      const { idHigh, idLow, creatorId } = states.flow(n).state;
-      table.expect(n, idHigh, idLow, creatorId);
+    const { words } = this.#rows;
+    for (let done = 0; done < count; done += MOST_EXPECTED) {
+      const some = Math.min(count - done, MOST_EXPECTED);
+      for (let n = 0; n < some; n++) {
+        const row = (first + done + n) * ROW;
+        table.expect(n, words[row + ID]!, words[row + ID + 1]!, words[row + CREATOR]!);
+      }
+      table.prefetch(some, true);
+      for (let n = 0; n < some; n++) use(first + done + n, table.findExpected(n));
     }
-    table.fetch(states.count, true);
   }
 
-  #expectKeys(records: CompressedUpdateView | StateKeyView, whole: boolean): void {
+  #expectKeys(
+    records: CompressedUpdateView | StateKeyView,
+    first: number,
+    count: number,
+    whole: boolean,
+  ): void {
     const { table } = this;
-    for (let n = 0; n < records.count; n++) {
-      const { idHigh, idLow, creatorId } = records.select(n);
-      table.expect(n, idHigh, idLow, creatorId);
+    for (let n = 0; n < count; n++) {
+      const { idFirst, idSecond, creatorId } = records.select(first + n);
+      table.expect(n, idFirst, idSecond, creatorId);
     }
-    table.fetch(records.count, whole);
+    table.prefetch(count, whole);
   }
 
-  #learn(known: number, state: StateRow, isTraffic: boolean, isUseful: boolean): void {
+  /** A full record that reports a state as it is. */
+  #learn(known: number, row: number, origin: number): void {
     const { table } = this;
-    const time = this.#time;
+    const { words } = this.#rows;
     let slot = known;
-    if (slot !== NO_SLOT && !table.isSameConnection(slot, state)) {
+    if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
       // The firewall has started anew and counts its ids from the beginning.
       this.#deleted(slot, FORCED_END);
       slot = NO_SLOT;
     }
-    if (slot === NO_SLOT) {
-      if (table.size >= this.#options.maxStates) {
-        this.#stats.states.evicted++;
-        this.#end(table.oldest, LACK_OF_RESOURCES);
-      }
-      slot = table.insert(state, time, isUseful);
-      this.#observer?.appeared(state, table.start(slot), time);
-      if (isUseful && this.#options.activeTimeout > 0 && state.isCounted) this.#reportLongFlow(slot);
+    const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    if (this.#version === 6 && timeout >= DEAD) {
+      this.#learnDead(slot, row, origin);
       return;
     }
-    const told = this.#told;
-    state.readVolume(told);
-    table.heard(slot, time, isTraffic);
-    table.learnAge(slot, time - state.age * 1000);
-    table.learnPeers(slot, state);
-    const moved = table.learnCounters(slot, told, time, isUseful);
-    if (moved && isUseful) this.#reportLongFlow(slot);
+    const isTraffic = origin === FROM_INSERT && !this.#isBulkEnd && table.now[0]! > this.#times[0]!;
+    if (slot === NO_SLOT) {
+      this.#open(row, origin, isTraffic);
+      return;
+    }
+    const isExplained = table.lastSign(slot) > table.countedAt(slot);
+    // The numbers first: the advance begins anew where the counters do.
+    table.learnPeersOfRow(slot, row);
+    const moved = table.learnCountersOfRow(slot, row, origin);
+    table.learnAge(slot, words[row * ROW + AGE]!);
+    if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (isTraffic || (moved && !isExplained)) table.hearTraffic(slot);
+    else table.hear(slot);
+    if (moved && isExplained) this.#guessLastPacket(slot, row);
+    if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
+  }
+
+  #open(row: number, origin: number, isTraffic: boolean): void {
+    const { table } = this;
+    const { words, view } = this.#rows;
+    const at = row * ROW;
+    const id = [words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!] as const;
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...id, table.now[0]!)) {
+      this.#statistics.states.lateRecords++;
+      return;
+    }
+    if (table.size >= this.#options.maxStates) {
+      this.#statistics.states.evicted++;
+      this.#giveUp(table.oldest, LACK_OF_RESOURCES);
+    }
+    const slot = table.insert(row, origin);
+    this.#recentlyEnded.forget(...id);
+    if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (isTraffic) table.hearTraffic(slot);
+    else this.#guessLastPacket(slot, row);
+    const known = this.#givenUp.take(row);
+    if (known !== undefined) table.setReported(slot, known.counters, known.time);
+    this.#observer?.appeared(row, table.start(slot), table.now[0]!);
+    if (
+      origin === FROM_UPDATE &&
+      this.#options.activeTimeout > 0 &&
+      areCounted(view, row * ROW_OCTETS + 4 * OCTETS)
+    ) {
+      this.#reportLongFlow(slot);
+    }
+  }
+
+  /**
+   * An answer shows no traffic by itself: the state's timeout, and what is left of it, tell when its last packet was. An
+   * earlier sign of traffic is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
+  #guessLastPacket(slot: number, row: number): void {
+    const { table } = this;
+    const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
+    const silence = timeoutSeconds(timeout) - table.remaining(slot);
+    if (this.#version < 5 || !(silence > 0)) return;
+    table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+  }
+
+  /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
+  #learnDead(known: number, row: number, origin: number): void {
+    const { table } = this;
+    const { words } = this.#rows;
+    const at = row * ROW;
+    if (
+      known === NO_SLOT &&
+      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
+    ) {
+      this.#statistics.states.lateRecords++;
+      return;
+    }
+    let slot = known;
+    const isKnown = slot !== NO_SLOT;
+    const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
+    if (slot === NO_SLOT) {
+      slot = table.insert(row, origin);
+      const given = this.#givenUp.take(row);
+      if (given !== undefined) table.setReported(slot, given.counters, given.time);
+      this.#observer?.appeared(row, table.start(slot), table.now[0]!);
+    } else {
+      table.learnCountersOfRow(slot, row, origin);
+      table.learnAge(slot, words[at + AGE]!);
+    }
+    this.#deleted(slot, reason, 'final');
   }
 
   #follow(slot: number, update: CompressedUpdateView): void {
+    const { table } = this;
     if (slot === NO_SLOT) {
-      this.#stats.states.unknownUpdates++;
+      this.#statistics.states.unknownUpdates++;
       return;
     }
-    this.table.learnPeers(slot, update);
-    this.table.heard(slot, this.#time, true);
+    const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
+    table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
+    if (this.#isBulkEnd) table.hear(slot);
+    else table.hearTraffic(slot);
   }
 
-  #letGo(slot: number): void {
-    if (slot === NO_SLOT) this.#stats.states.unknownDeletes++;
-    else this.#deleted(slot, this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT);
+  #letGo(slot: number, key: StateKeyView): void {
+    const { states } = this.#statistics;
+    if (slot !== NO_SLOT) {
+      this.#deleted(slot, isKilled(this.table, slot) ? FORCED_END : this.#naturalEnd(slot));
+      return;
+    }
+    const { idFirst, idSecond, creatorId } = key;
+    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!)) states.lateRecords++;
+    else states.unknownDeletes++;
+  }
+
+  #naturalEnd(slot: number): number {
+    return this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT;
   }
 
   /** Full deletes of which the table may know more. */
-  #deleteKnown(states: FlowRows): void {
-    core.describeDeleted(states.row, states.count);
-    this.#expect(states);
-    if (this.#observer !== undefined) {
-      this.#deleteObserved(states, this.#observer);
-      return;
-    }
-    this.#forEach(states, (flow, n) => this.#complete(n, flow));
-    this.#mapper.ended(states);
-  }
-
-  /** Each event comes before its flow. */
-  #deleteObserved(states: FlowRows, observer: StateObserver): void {
-    this.#forEach(states, (flow, n) => {
-      observer.ended(flow.state, this.#complete(n, flow), this.#time);
-      this.#mapper.ended(flow);
+  #completeDeleted(first: number, count: number): void {
+    const { words, doubles } = this.#rows;
+    this.#forEachExpected(first, count, (row, slot) => {
+      if (words[row * ROW + PROTOCOLS] === 0) return;
+      this.table.now[0] = doubles[row * ROW_DOUBLES + OBSERVED]!;
+      const since = this.#complete(row, slot);
+      this.#observer?.ended(row, since, this.table.now[0]!);
     });
+    this.#flushEnded();
   }
 
-  /** Adds what the table knows of a state that was deleted, and takes it out. The answer is the state's creation. */
-  #complete(n: number, flow: FlowRecord): number {
+  /** Adds what the table knows of a state that was deleted, and takes it out. Returns the state's creation. */
+  #complete(row: number, slot: number): number {
     const { table } = this;
-    const { state } = flow;
-    const slot = table.findExpected(n);
-    if (slot === NO_SLOT) return flow.start;
-    if (!table.isSameConnection(slot, state)) {
+    const { words, doubles } = this.#rows;
+    const start = doubles[row * ROW_DOUBLES + START]!;
+    if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
       this.#deleted(slot, FORCED_END);
-      return flow.start;
+    } else if (slot !== NO_SLOT) {
+      const since = Math.min(start, table.start(slot));
+      doubles[row * ROW_DOUBLES + START] = table.wasReported(slot) ? table.reportedUntil(slot) : since;
+      if (table.wasReported(slot)) words[row * ROW + FLOW]! |= CONTINUED;
+      table.subtractReported(slot, row);
+      table.remove(slot);
+      return since;
     }
-    const since = Math.min(flow.start, table.start(slot));
-    const wasReported = table.wasReported(slot);
-    flow.start = wasReported ? table.reportedUntil(slot) : since;
-    flow.isContinued = wasReported;
-    table.subtractReported(slot, state);
-    table.remove(slot);
-    return since;
+    const known = this.#givenUp.take(row);
+    if (known !== undefined) {
+      subtractCounters(this.#rows.view, row * ROW_OCTETS + 4 * OCTETS, known.counters, 0);
+      doubles[row * ROW_DOUBLES + START] = known.time;
+      words[row * ROW + FLOW]! |= CONTINUED;
+    }
+    return start;
   }
 
-  /** The firewall no longer has the state in `slot`. */
-  #deleted(slot: number, endReason: number): void {
+  /** The firewall no longer has the state in `slot`. `counters` are final, or have to be proven so. */
+  #deleted(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): void {
+    const since = this.table.start(slot);
+    const row = this.#end(slot, endReason, counters);
+    const { words } = this.#rows;
+    const at = row * ROW;
+    const now = this.table.now[0]!;
+    this.#recentlyEnded.add(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, now);
+    this.#observer?.ended(row, since, now);
+    if (this.#ended.count === this.#ended.capacity) this.#flushEnded();
+  }
+
+  /** The state in `slot` may live on at the firewall, but is not followed any more. */
+  #giveUp(slot: number, endReason: number): void {
     const { table } = this;
-    if (this.#observer !== undefined) {
-      table.read(slot, this.#state);
-      this.#observer.ended(this.#state, table.start(slot), this.#time);
-    }
+    const time = table.now[0]!;
+    const row = this.#nextEnded();
+    table.read(slot, row);
+    table.addPeerCounters(slot, row);
+    this.#givenUp.add(row, time);
     this.#end(slot, endReason);
   }
 
-  /** The state in `slot` is over, and all that is known of it is in the table. */
-  #end(slot: number, endReason: number): void {
+  /** Ends the state in `slot` with what the table knows of it. Returns the row of its flow. */
+  #end(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): number {
     const { table } = this;
-    const { flow } = this.#mapper;
-    this.#describe(slot, endReason);
-    const wasReported = flow.isContinued;
-    flow.counters = wasReported ? PARTIAL : this.#provenance(slot);
-    if (flow.counters === PARTIAL) this.#tellAge(slot);
-    table.subtractReported(slot, flow.state);
-    this.#mapper.ended(flow);
+    const row = this.#nextEnded();
+    this.#ended.count++;
+    const isFinal = counters === 'final' || areFinal(table, slot, this.#times[1]!);
+    this.#describe(slot, row, endReason, isFinal);
+    table.subtractReported(slot, row);
     table.remove(slot);
+    return row;
   }
 
-  #describe(slot: number, endReason: number): void {
+  #nextEnded(): number {
+    const ended = this.#ended;
+    if (ended.count === ended.capacity) this.#flushEnded();
+    return ended.first + ended.count;
+  }
+
+  #flushEnded(): void {
+    const { first, count } = this.#ended;
+    if (count === 0) return;
+    this.#ended.count = 0;
+    this.#consumer.ended(first, count);
+  }
+
+  /** Fills a row with the flow of an open state. */
+  #describe(slot: number, row: number, endReason: number, isFinal: boolean): void {
     const { table } = this;
-    const { flow } = this.#mapper;
-    table.describe(slot, flow);
-    flow.observed = this.#time;
-    flow.endReason = endReason;
-  }
-
-  #tellAge(slot: number): void {
-    const age = (this.#time - this.table.lastCounted(slot)) / 1000;
-    this.#mapper.flow.countersAge = Math.max(0, Math.round(age));
-  }
-
-  #provenance(slot: number): number {
-    const { state, initiatorOctets, responderOctets } = this.#mapper.flow;
-    const { isCounted } = state;
-    if (isCounted && this.table.hasUsefulCounters(slot)) return PARTIAL;
-    if (initiatorOctets + responderOctets > 0) return TCPSEQ;
-    return isCounted ? PARTIAL : NONE;
+    const { words, doubles, view } = this.#rows;
+    const at = row * ROW;
+    table.read(slot, row);
+    table.addPeerCounters(slot, row);
+    const hasAdvanced = !isFinal && table.addAdvance(slot, row);
+    const isCounted = areCounted(view, row * ROW_OCTETS + 4 * OCTETS);
+    const provenance = isFinal ? EXACT : hasAdvanced ? TCPSEQ : isCounted ? PARTIAL : NONE;
+    const origin = hasAdvanced ? FROM_SEQUENCE : isCounted || isFinal ? table.origin(slot) : FROM_NOBODY;
+    const isContinued = table.wasReported(slot) ? CONTINUED : 0;
+    words[at + FLOW] = provenance | (endReason << 16) | isContinued;
+    words[at + ORIGIN] = origin;
+    const now = table.now[0]!;
+    doubles[row * ROW_DOUBLES + OBSERVED] = now;
+    const age = (now - table.countedAt(slot)) / 1000;
+    words[at + COUNTERS_AGE] = age > 0 ? Math.round(age) : 0;
   }
 
   #reportLongFlow(slot: number): void {
     const { activeTimeout } = this.#options;
-    if (activeTimeout === 0) return;
     const { table } = this;
-    const time = this.#time;
-    if (time - table.reportedUntil(slot) < activeTimeout) return;
-    this.#describe(slot, ACTIVE_TIMEOUT);
-    this.#tellAge(slot);
-    table.subtractReported(slot, this.#mapper.flow.state);
-    this.#mapper.flow.end = time;
-    this.#mapper.flow.counters = PARTIAL;
-    this.#mapper.lives();
-    table.report(slot, time);
+    const now = table.now[0]!;
+    if (activeTimeout === 0 || now - table.reportedUntil(slot) < activeTimeout) return;
+    const row = this.#nextEnded();
+    this.#describe(slot, row, ACTIVE_TIMEOUT, false);
+    const reported = this.#reported;
+    copyCounters(this.#rows.view, row * ROW_OCTETS + 4 * OCTETS, reported, 0);
+    table.subtractReported(slot, row);
+    this.#rows.doubles[row * ROW_DOUBLES + END] = now;
+    this.#consumer.lives(row);
+    table.setReported(slot, reported, now);
   }
 }
+
+/** In the row's FLOW: earlier records reported a part of the flow. */
+const CONTINUED = 1 << 24;

@@ -1,0 +1,48 @@
+/**
+ * When counters are final though no delete tells them. Every packet that pf passes for a state is followed by a message about
+ * that state within about a second, so silence is proof: counters that were reported at T, with R seconds left to live, and
+ * without a sign of traffic after T are final when the state then ends at T + R, of age.
+ */
+import { SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
+import type { StateTable } from './table.js';
+
+/** Milliseconds. A kill hides its last second; a state that ends earlier than its time was killed. */
+const KILL_HIDES = 1000;
+/** An expired state waits for pf's next purge. */
+const LONGEST_PURGE = 25_000;
+
+/** Whether the state in `slot`, which ends now, ends with the counters that were reported. `lastLoss` is when messages were last lost. */
+export function areFinal(table: StateTable, slot: number, lastLoss: number): boolean {
+  const flags = table.flags(slot);
+  if ((flags & UNPROVABLE) !== 0) return false;
+  const peer = table.peer(slot);
+  const countedAt = table.countedAt(slot);
+  const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
+  const isOwnProven =
+    isSilent(countedAt, traffic, lastLoss) && isOfAge(table, countedAt, table.remaining(slot));
+  if (peer === undefined) return isOwnProven;
+  const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
+  const needsPeer = peer.showedTraffic || peer.isCounted;
+  const isPeerProven =
+    isSilent(peer.countedAt, peer.traffic, lastLoss) && isOfAge(table, peer.countedAt, peer.remaining);
+  return (!needsOwn || isOwnProven) && (!needsPeer || isPeerProven) && (isOwnProven || isPeerProven);
+}
+
+/** Whether the state ends before its time: it was killed. Only without traffic since the report is its time known. */
+export function isKilled(table: StateTable, slot: number): boolean {
+  if ((table.flags(slot) & UNPROVABLE) !== 0 || table.peer(slot) !== undefined) return false;
+  const countedAt = table.countedAt(slot);
+  const isSilentSince = table.lastSign(slot) <= countedAt && table.remaining(slot) >= 0;
+  return isSilentSince && table.now[0]! < countedAt + 1000 * table.remaining(slot) - KILL_HIDES;
+}
+
+function isSilent(countedAt: number, traffic: number, lastLoss: number): boolean {
+  return countedAt > lastLoss && traffic <= countedAt;
+}
+
+function isOfAge({ now }: StateTable, countedAt: number, remaining: number): boolean {
+  // Unknown where who reported does not say.
+  if (remaining < 0) return false;
+  const expiresAt = countedAt + 1000 * remaining;
+  return now[0]! >= expiresAt - KILL_HIDES && now[0]! <= expiresAt + LONGEST_PURGE;
+}
