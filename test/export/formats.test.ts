@@ -1,15 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ipfixEncoder } from '../../protocol/export/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js';
 import { netflow1Encoder } from '../../protocol/export/netflow1.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
-import { netflow9Encoder } from '../../protocol/export/netflow9.js';
 import { MOST_PARTS } from '../../protocol/export/split.js';
 import { type NatView, NONE, TCPSEQ } from '../../protocol/flow/terms.js';
 import type { CollectedFlow, Collector } from '../peer/collector.js';
-import { collect, DAY, NOW, Room, type Sample, SampleRows, STATE } from '../peer/flow-sample.js';
+import { collect, DAY, NOW, type Open, type Sample, STATE } from '../peer/flow-sample.js';
 import type { SimEnd } from '../peer/pfsync-writer.js';
+import { FIRST_OPTIONS, ipfix, OPTIONS, type Opened, opened, pflow, v9 } from './encoders.js';
 
 type Format = 'v1' | 'v5' | 'v9' | 'ipfix' | 'pflow';
 
@@ -20,35 +18,25 @@ interface Settings {
   readonly domain?: number;
 }
 
-function encoderOf(
-  format: Format,
-  memory: SampleRows,
-  room: MessageRoom,
-  settings: Settings = {},
-): FlowEncoder {
+function openerOf(format: Format, settings: Settings = {}): Open {
   const nat = settings.nat ?? (format === 'v1' || format === 'v5' ? 'inside' : 'original');
-  const templates = { nat, domain: 42, refreshTime: 30_000, refreshMessages: 0, ...settings };
-  if (format === 'v1') return netflow1Encoder(memory, room, nat);
-  if (format === 'v5') return netflow5Encoder(memory, room, nat, settings.domain ?? 42);
-  if (format === 'v9') return netflow9Encoder(memory, room, templates);
-  return ipfixEncoder(memory, room, format === 'pflow' ? 'pflow' : 'full', templates);
+  if (format === 'v1') return (memory, room) => netflow1Encoder(memory, room, nat);
+  if (format === 'v5')
+    return (memory, room) => netflow5Encoder(memory, room, nat, settings.domain ?? OPTIONS.domain);
+  return { v9, ipfix, pflow }[format](settings);
 }
 
-/** An encoder, its room, and what makes a row of a sample and encodes it. */
-function opened(format: Format, settings: Settings = {}, length = 1472, capacity = 64) {
-  const memory = new SampleRows(capacity);
-  const room = new Room(length);
-  const encoder = encoderOf(format, memory, room, settings);
-  return { encoder, room, add: (sample: Sample = {}) => encoder.add(memory.add(sample), 1) };
+function openedFormat(format: Format, settings: Settings = {}, length?: number): Opened {
+  return opened(openerOf(format, settings), length);
 }
 
 function exported(
   format: Format,
   samples: readonly Sample[],
   settings: Settings = {},
-  length = 1472,
+  length?: number,
 ): Collector {
-  const { encoder, room, add } = opened(format, settings, length, samples.length);
+  const { encoder, room, add } = openedFormat(format, settings, length);
   for (const sample of samples) add(sample);
   encoder.flush(samples.at(-1)?.observed ?? NOW);
   const collector = collect(room.messages);
@@ -56,8 +44,6 @@ function exported(
   return collector;
 }
 
-/** Templates below this are of flow records. */
-const FIRST_OPTIONS = 8192;
 const FORMATS: readonly Format[] = ['v1', 'v5', 'v9', 'ipfix', 'pflow'];
 const TEMPLATED: readonly Format[] = ['v9', 'ipfix', 'pflow'];
 
@@ -148,7 +134,7 @@ describe('export formats', () => {
     });
 
     it(`${format}: a counter of 2^64-1 becomes ${MOST_PARTS} parts, clamped and counted`, () => {
-      const { encoder, room, add } = opened(format);
+      const { encoder, room, add } = openedFormat(format);
       add({ octets: 2n ** 64n - 1n, packets: 5000n });
       encoder.flush(NOW);
       const { flows } = collect(room.messages);
@@ -159,7 +145,7 @@ describe('export formats', () => {
     });
 
     it(`${format}: records of an IPv6 state are refused and counted`, () => {
-      const { encoder, room, add } = opened(format);
+      const { encoder, room, add } = openedFormat(format);
       for (const sample of [SIX, { ...SIX, reply: 1 as const }, { ...SIX, replyOctets: 1n }]) add(sample);
       encoder.flush(NOW);
       expect(room.messages).to.deep.equal([]);
@@ -183,7 +169,7 @@ describe('export formats', () => {
 
   for (const format of ['v1', 'v5', 'v9'] as const) {
     it(`${format}: a start 49 days back is kept, one 60 days back is clipped and counted`, () => {
-      const { encoder, room, add } = opened(format);
+      const { encoder, room, add } = openedFormat(format);
       add({ start: NOW - 49 * DAY });
       expect(encoder.losses.clippedTimes).to.equal(0);
       add({ start: NOW - 60 * DAY });
@@ -231,7 +217,7 @@ describe('export formats', () => {
 
     it(`${format}: the same flows give the same octets`, () => {
       const bytes = () => {
-        const { encoder, room, add } = opened(format, {}, 1472, 100);
+        const { encoder, room, add } = openedFormat(format);
         for (let i = 0; i < 100; i++) add({ octets: BigInt(i), reply: (i & 1) as 0 | 1 });
         encoder.flush(NOW);
         return Buffer.concat(room.messages);
@@ -260,7 +246,7 @@ describe('export formats', () => {
     });
 
     it(`${format}: after a restart templates and sequence start again`, () => {
-      const { encoder, room, add } = opened(format, {}, 1472, 402);
+      const { encoder, room, add } = openedFormat(format);
       // Records of two kinds: each kind's template is announced again before its first one.
       const addBoth = () => {
         for (const sample of [{}, SIX]) add(sample);
@@ -362,14 +348,14 @@ describe('export formats', () => {
   }
 
   it('v5: the header says that every packet was counted: an interval of 1', () => {
-    const { encoder, room, add } = opened('v5');
+    const { encoder, room, add } = openedFormat('v5');
     add();
     encoder.flush(NOW);
     expect(Buffer.from(room.messages[0]!).readUInt16BE(22)).to.equal(1);
   });
 
   it('pflow: templates 256 and 257 are octet for octet those of pflow(4), in a message of their own', () => {
-    const { encoder, room, add } = opened('pflow');
+    const { encoder, room, add } = openedFormat('pflow');
     add();
     encoder.flush(NOW);
     const [templates, data] = room.messages;
@@ -384,7 +370,7 @@ describe('export formats', () => {
   });
 
   it('pflow: a message holds one set, also where IPv4 and IPv6 take turns', () => {
-    const { encoder, room, add } = opened('pflow');
+    const { encoder, room, add } = openedFormat('pflow');
     for (const sample of [{}, SIX, {}, SIX, SIX]) add(sample);
     encoder.flush(NOW);
     const sets = room.messages.map((message) => {
