@@ -61,8 +61,7 @@ export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock
     fill(n) {
       const boot = times[BOOT]!;
       const end = doubles[n * ROW_DOUBLES + END]!;
-      const holdsUntil = times[HOLDS_UNTIL]!;
-      if (end > times[LATEST]!) times[LATEST] = end < holdsUntil ? end : holdsUntil;
+      if (end > times[LATEST]!) times[LATEST] = Math.min(end, times[HOLDS_UNTIL]!);
       const start = doubles[n * ROW_DOUBLES + START]! - boot;
       const last = end - boot;
       words[n * ROW + UPTIMES] = uptimeWord(start);
