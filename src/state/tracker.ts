@@ -9,6 +9,7 @@ import {
   COUNTERS_AGE,
   CREATOR,
   END,
+  EXPIRE,
   FACTS,
   FLOW,
   ID,
@@ -249,8 +250,7 @@ export class StateTracker implements PfsyncHandler {
     const { remaining, age, view } = reported;
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
-    if (moved) table.hearTraffic(slot);
-    else table.hear(slot);
+    table.hear(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
@@ -392,7 +392,8 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && this.#version >= 5)) table.hearTraffic(slot);
+    if (isTraffic) table.hearTraffic(slot);
+    else if (moved && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
@@ -431,14 +432,30 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /** A state first seen in an answer: its timeout and what is left of it tell when its last packet was. */
-  #guessLastPacket(slot: number, row: number): void {
+  /** An answer tells of packets that passed before it, since the counters were last told. */
+  #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
     const now = table.now[0]!;
-    const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
-    const silence = timeoutSeconds(timeout) - table.remaining(slot);
-    if (this.#version < 5 || !(silence > 0)) return;
-    table.guessTraffic(slot, Math.max(now - 1000 * silence, table.start(slot)));
+    table.now[0] = this.#lastPacket(row);
+    table.hearTraffic(slot);
+    table.now[0] = now;
+    table.hear(slot);
+  }
+
+  /** A state first seen in an answer. */
+  #guessLastPacket(slot: number, row: number): void {
+    const { table } = this;
+    table.guessTraffic(slot, Math.max(this.#lastPacket(row), table.start(slot)));
+  }
+
+  /** When the last packet of a full record's state passed, by its timeout and what is left of it; at the latest now. */
+  #lastPacket(row: number): number {
+    const { words } = this.#rows;
+    const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    const silence = timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
+    const now = this.table.now[0]!;
+    // Versions 2 and 3 do not say what is left.
+    return this.#version >= 4 && silence > 0 ? now - 1000 * silence : now;
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
