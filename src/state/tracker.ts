@@ -254,8 +254,7 @@ export class StateTracker implements PfsyncHandler {
     const { remaining, age, view } = reported;
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
-    if (moved) table.hearTraffic(slot);
-    else table.hear(slot);
+    table.hear(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
@@ -418,7 +417,8 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && !isExplained && this.#version >= 5)) table.hearTraffic(slot);
+    if (isTraffic) table.hearTraffic(slot);
+    else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
@@ -458,16 +458,32 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /**
-   * An answer shows no traffic by itself: the state's timeout, and what is left of it, tell when its last packet was. An
-   * earlier sign of traffic is later than that where the firewall's timeouts are shorter than the usual ones.
-   */
+  /** An answer tells of packets that passed before it, and that no other message has told of. */
+  #hearEarlierTraffic(slot: number, row: number): void {
+    const { table } = this;
+    const now = table.now[0]!;
+    const silence = this.#silence(row);
+    table.now[0] = silence > 0 ? now - 1000 * silence : now;
+    table.hearTraffic(slot);
+    table.now[0] = now;
+    table.hear(slot);
+  }
+
+  /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
-    const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
-    const silence = timeoutSeconds(timeout) - table.remaining(slot);
-    if (this.#version < 5 || !(silence > 0)) return;
-    table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    const silence = this.#silence(row);
+    if (this.#version >= 5 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+  }
+
+  /**
+   * Seconds since the last packet of a full record's state, by its timeout and what is left of it. An earlier sign of traffic
+   * is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
+  #silence(row: number): number {
+    const { words } = this.#rows;
+    const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    return timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
