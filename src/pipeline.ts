@@ -193,8 +193,7 @@ export class Pipeline {
     else this.#statistics.pfsyncMessages++;
     const verdict = this.#reader.read(view, start, end, wireEnd, sender);
     if (verdict !== 'whole') this.#countDamage(verdict, number, view, start, end);
-    if (this.#atOnce || this.tracker.isBulkEnd) this.#reader.handOn();
-    this.tracker.messageEnded();
+    if (this.#atOnce) this.#reader.handOn();
     if (this.tracker.expires) this.tracker.expire(this.time);
   }
 

@@ -121,7 +121,7 @@ export class FlowView {
   }
 
   set icmpType(type: number) {
-    this.#setOctet(FACTS, 1, type < 0 ? 0 : type);
+    this.#setOctet(FACTS, 1, Math.max(type, 0));
     const others = this.#word(FACTS) & ~ICMP_TYPE_KNOWN;
     this.#setWord(FACTS, others | (type < 0 ? 0 : ICMP_TYPE_KNOWN));
   }

@@ -58,3 +58,11 @@ for (const protocol of [TCP, UDP, SCTP]) PORT_MASKS[protocol] = -1;
 export function hasPorts(protocol: number): boolean {
   return PORT_MASKS[protocol] !== 0;
 }
+
+/**
+ * Whether pf counts both directions of a state as one, as the initiator's: the state's address family is translated (af-to).
+ * From the low octet up, `protocols` has the families before and after.
+ */
+export function countsBothDirections(protocols: number): boolean {
+  return ((protocols ^ (protocols >>> 8)) & 255) !== 0;
+}

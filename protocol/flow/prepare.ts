@@ -94,8 +94,8 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
       words[row + ICMP] = (words[row + FACTS]! >>> 8) & 255;
       const startTime = doubles[n * ROW_DOUBLES + START]!;
       const endTime = doubles[n * ROW_DOUBLES + END]!;
-      const start = startTime < 0 ? 0 : startTime;
-      const end = endTime < 0 ? 0 : endTime;
+      const start = Math.max(startTime, 0);
+      const end = Math.max(endTime, 0);
       const startHigh = Math.floor(start * perWord);
       const endHigh = Math.floor(end * perWord);
       words[row + START_WIRE] = swapOctets(startHigh | 0);

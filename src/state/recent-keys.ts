@@ -20,7 +20,7 @@ export class RecentKeys {
     entries[at] = idFirst;
     entries[at + 1] = idSecond;
     entries[at + 2] = creatorId;
-    entries[at + 3] = now / 1000;
+    entries[at + 3] = secondsOf(now);
   }
 
   has(idFirst: number, idSecond: number, creatorId: number, now: number): boolean {
@@ -32,7 +32,7 @@ export class RecentKeys {
       entries[at + 1] === idSecond &&
       entries[at + 2] === creatorId &&
       entries[at + 3] !== 0;
-    return isKey && Math.abs(now / 1000 - entries[at + 3]!) <= this.#seconds;
+    return isKey && Math.abs((secondsOf(now) - entries[at + 3]!) | 0) <= this.#seconds;
   }
 
   /** The key belongs to a new state. */
@@ -43,6 +43,11 @@ export class RecentKeys {
     if (entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId)
       entries[at + 3] = 0;
   }
+}
+
+/** 32 bits, of which only differences count: they wrap around in 2038. Never 0, which is no time. */
+function secondsOf(time: number): number {
+  return (time / 1000) | 1;
 }
 
 function placeOf(idFirst: number, idSecond: number, creatorId: number): number {

@@ -2,7 +2,7 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has reported of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import { CLOSING, hasPorts, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
+import { CLOSING, countsBothDirections, hasPorts, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -324,7 +324,8 @@ export class StateTable {
     recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT] = this.now[0]!;
     records[record + REMAINING] = remaining;
     records[record + ORIGIN] = origin;
-    restartAdvance(rows, slot);
+    // Where they stand still, what has advanced went through another firewall.
+    if (moved > 0) restartAdvance(rows, slot);
     return moved > 0;
   }
 
@@ -350,7 +351,7 @@ export class StateTable {
     if (moved < 0) return false;
     words[peer + PEER_REMAINING] = remaining;
     doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_COUNTED_AT] = this.now[0]!;
-    restartAdvance(this.#rows, slot);
+    if (moved > 0) restartAdvance(this.#rows, slot);
     return moved > 0;
   }
 
@@ -400,7 +401,7 @@ export class StateTable {
     const start = this.reportedUntil(slot);
     const traffic = hot.doubles[rows.doublesAt(slot) + TRAFFIC]!;
     doubles[row * ROW_DOUBLES + START] = start;
-    doubles[row * ROW_DOUBLES + END] = traffic < start ? start : traffic;
+    doubles[row * ROW_DOUBLES + END] = Math.max(traffic, start);
   }
 
   /** Adds to the counters of a row those that a second firewall has reported. */
@@ -427,7 +428,10 @@ export class StateTable {
     };
   }
 
-  /** Adds to the counters of a row what the sequence numbers have advanced by since they were reported. Returns whether that is anything. */
+  /**
+   * Adds to the counters of a row what the sequence numbers have advanced by since they were reported: of an af-to state
+   * everything to the initiator's, as pf counts. Returns whether that is anything.
+   */
   addAdvance(slot: number, row: number): boolean {
     const { doubles } = this.#rows.slab(slot);
     const at = this.#rows.doublesAt(slot);
@@ -436,7 +440,8 @@ export class StateTable {
     const { view, words } = this.#flows;
     const counters = row * ROW_OCTETS + 4 * OCTETS;
     if (sent > 0) addOctets(view, counters, 0, sent);
-    if (answered > 0) addOctets(view, counters, isAfTo(words[row * ROW + PROTOCOLS]!) ? 0 : 1, answered);
+    const side = countsBothDirections(words[row * ROW + PROTOCOLS]!) ? 0 : 1;
+    if (answered > 0) addOctets(view, counters, side, answered);
     return sent + answered > 0;
   }
 
@@ -563,11 +568,6 @@ export class StateTable {
     this.#lastCount = count;
     return count;
   }
-}
-
-/** pf counts both directions of an af-to state as one. */
-function isAfTo(protocols: number): boolean {
-  return ((protocols ^ (protocols >>> 8)) & 255) !== 0;
 }
 
 function isDone(peerState: number): boolean {

@@ -125,15 +125,17 @@ export class StateTracker implements PfsyncHandler {
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
-  /** Doubles in an array, since a field would be an object for each: end of the bulk transfer and last loss, milliseconds since the epoch. */
-  readonly #times = new Float64Array(2);
+  /**
+   * Milliseconds since the epoch, in an array, since a field would be an object for each: end of the bulk transfer, last loss,
+   * and when the states that are still to be ended ended.
+   */
+  readonly #times = new Float64Array(3);
   /** States that a clear or the end of the input still has to end. */
   #ending: Iterator<number> | undefined;
   #endingInterface: number | undefined;
   #isClear = false;
   #version = 0;
   #isProvable = true;
-  #isBulkEnd = false;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -162,15 +164,6 @@ export class StateTracker implements PfsyncHandler {
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
     this.requests?.source(sender, version);
-  }
-
-  /** Whether the message at hand holds the end of a bulk update: nothing in it shows traffic. */
-  get isBulkEnd(): boolean {
-    return this.#isBulkEnd;
-  }
-
-  messageEnded(): void {
-    this.#isBulkEnd = false;
   }
 
   insert(first: number, count: number): void {
@@ -206,8 +199,8 @@ export class StateTracker implements PfsyncHandler {
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
     this.requests?.heard();
-    this.#setNow(updates.clock);
     this.finishEnding();
+    this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
       this.#expectKeys(updates, done, count, false);
@@ -218,8 +211,8 @@ export class StateTracker implements PfsyncHandler {
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
     this.requests?.heard();
-    this.#setNow(keys.clock);
     this.finishEnding();
+    this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
       this.#expectKeys(keys, done, count, true);
@@ -230,13 +223,14 @@ export class StateTracker implements PfsyncHandler {
 
   clear(clear: ClearView): void {
     this.#statistics.records.clear++;
-    this.#setNow(clear.clock);
     this.finishEnding();
+    this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
     this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
     this.#isClear = true;
     this.#ending = this.table.ofCreator(clear.creatorId);
+    this.#times[2] = this.table.now[0]!;
     this.endSome();
   }
 
@@ -244,7 +238,6 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
-    this.#isBulkEnd = !status.isStart;
     this.requests?.bulkUpdate(status.isStart ? 'start' : 'end');
   }
 
@@ -268,6 +261,7 @@ export class StateTracker implements PfsyncHandler {
   /** Another program reported a state's counters as they were at `time`. Returns whether the state is open: only pfsync opens states. */
   reportCounters(reported: ReportedCounters, time: number): boolean {
     const { table } = this;
+    this.finishEnding();
     const slot = table.find(reported.idFirst, reported.idSecond, reported.creatorId);
     if (slot === NO_SLOT) return false;
     table.now[0] = time;
@@ -300,7 +294,7 @@ export class StateTracker implements PfsyncHandler {
       const slot = table.oldestBefore(limit);
       if (slot === NO_SLOT) break;
       this.#statistics.states.timedOut++;
-      this.#giveUp(slot, IDLE_TIMEOUT);
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     }
     this.#flushEnded();
   }
@@ -308,7 +302,7 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.table.now[0] = time;
+    this.#times[2] = time;
     this.#isClear = false;
     this.#endingInterface = undefined;
     this.#ending = this.table[Symbol.iterator]();
@@ -323,6 +317,7 @@ export class StateTracker implements PfsyncHandler {
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
+    this.table.now[0] = this.#times[2]!;
     for (let n = 0; n < this.#ended.capacity; n++) {
       const { done, value: slot } = ending.next();
       if (done) {
@@ -333,7 +328,7 @@ export class StateTracker implements PfsyncHandler {
         this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
       if (!isMeant) continue;
       if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END);
+      else this.#end(slot, FORCED_END, 'open');
     }
     this.#flushEnded();
   }
@@ -357,6 +352,11 @@ export class StateTracker implements PfsyncHandler {
       (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
     if (isNeverSynced) this.#statistics.states.neverSynced++;
     return !isNeverSynced;
+  }
+
+  #keyOf(row: number): [idFirst: number, idSecond: number, creatorId: number] {
+    const { words } = this.#rows;
+    return [words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!];
   }
 
   #forEachExpected(first: number, count: number, use: (row: number, slot: number) => void): void {
@@ -393,8 +393,9 @@ export class StateTracker implements PfsyncHandler {
     const { words } = this.#rows;
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
-      // The firewall has started anew and counts its ids from the beginning.
+      // The firewall has started anew and counts its ids from the beginning: this record is not late.
       this.#deleted(slot, FORCED_END);
+      this.#recentlyEnded.forget(...this.#keyOf(row));
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
@@ -402,39 +403,43 @@ export class StateTracker implements PfsyncHandler {
       this.#learnDead(slot, row, origin);
       return;
     }
-    const isTraffic = origin === FROM_INSERT && !this.#isBulkEnd && table.now[0]! > this.#times[0]!;
+    const isTraffic = origin === FROM_INSERT || this.#isPacket();
     if (slot === NO_SLOT) {
       this.#open(row, origin, isTraffic);
       return;
     }
     const isExplained = table.lastSign(slot) > table.countedAt(slot);
-    // The numbers first: the advance begins anew where the counters do.
+    // The record's counters hold what its sequence numbers have advanced by.
     table.learnPeersOfRow(slot, row);
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && !isExplained)) table.hearTraffic(slot);
+    if (isTraffic || (moved && !isExplained && this.#version >= 5)) table.hearTraffic(slot);
     else table.hear(slot);
     this.requests?.counted(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
+  /** A full update of versions 5 and 6 is an answer. Before, packets make them, outside a bulk update. */
+  #isPacket(): boolean {
+    return this.#version < 5 && this.table.now[0]! > this.#times[0]!;
+  }
+
   #open(row: number, origin: number, isTraffic: boolean): void {
     const { table } = this;
-    const { words, view } = this.#rows;
-    const at = row * ROW;
-    const id = [words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!] as const;
-    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...id, table.now[0]!)) {
+    const { view } = this.#rows;
+    const key = this.#keyOf(row);
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...key, table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
     if (table.size >= this.#options.maxStates) {
       this.#statistics.states.evicted++;
-      this.#giveUp(table.oldest, LACK_OF_RESOURCES);
+      this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
-    this.#recentlyEnded.forget(...id);
+    this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
@@ -468,10 +473,7 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (
-      known === NO_SLOT &&
-      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
-    ) {
+    if (known === NO_SLOT && this.#recentlyEnded.has(...this.#keyOf(row), table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
@@ -488,7 +490,7 @@ export class StateTracker implements PfsyncHandler {
       table.learnCountersOfRow(slot, row, origin);
       table.learnAge(slot, words[at + AGE]!);
     }
-    this.#deleted(slot, reason, 'final');
+    this.#deleted(slot, reason, true);
   }
 
   #follow(slot: number, update: CompressedUpdateView): void {
@@ -500,12 +502,8 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    if (this.#isBulkEnd) {
-      table.hear(slot);
-    } else {
-      table.hearTraffic(slot);
-      this.requests?.traffic(slot);
-    }
+    table.hearTraffic(slot);
+    this.requests?.traffic(slot);
   }
 
   /** The answer opens the state; updates of the dead have none. */
@@ -568,10 +566,10 @@ export class StateTracker implements PfsyncHandler {
     return start;
   }
 
-  /** The firewall no longer has the state in `slot`. `counters` are final, or have to be proven so. */
-  #deleted(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): void {
+  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */
+  #deleted(slot: number, endReason: number, isFinal = false): void {
     const since = this.table.start(slot);
-    const row = this.#end(slot, endReason, counters);
+    const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
     const { words } = this.#rows;
     const at = row * ROW;
     const now = this.table.now[0]!;
@@ -580,24 +578,18 @@ export class StateTracker implements PfsyncHandler {
     if (this.#ended.count === this.#ended.capacity) this.#flushEnded();
   }
 
-  /** The state in `slot` may live on at the firewall, but is not followed any more. */
-  #giveUp(slot: number, endReason: number): void {
-    const { table } = this;
-    const time = table.now[0]!;
-    const row = this.#nextEnded();
-    table.read(slot, row);
-    table.addPeerCounters(slot, row);
-    this.#givenUp.add(row, time);
-    this.#end(slot, endReason);
-  }
-
-  /** Ends the state in `slot` with what the table knows of it. Returns the row of its flow. */
-  #end(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): number {
+  /**
+   * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
+   * firewall may still have it, and it is given up or left open at the end. Returns the row of its flow.
+   */
+  #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;
-    const isFinal = counters === 'final' || areFinal(table, slot, this.#times[1]!);
+    // Silence proves nothing of a state that has not ended: its last second is not told yet.
+    const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
+    if (end === 'givenUp') this.#givenUp.add(row, table.now[0]!);
     table.subtractReported(slot, row);
     this.requests?.ended(slot);
     table.remove(slot);

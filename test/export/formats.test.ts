@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { NONE, TCPSEQ, type NatView } from '../../protocol/flow/terms.js';
 import { ipfixEncoder } from '../../protocol/export/ipfix.js';
 import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js';
 import { netflow1Encoder } from '../../protocol/export/netflow1.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
 import { netflow9Encoder } from '../../protocol/export/netflow9.js';
 import { MOST_PARTS } from '../../protocol/export/split.js';
-import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from '../peer/flow-sample.js';
+import { type NatView, NONE, TCPSEQ } from '../../protocol/flow/terms.js';
 import type { CollectedFlow, Collector } from '../peer/collector.js';
+import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from '../peer/flow-sample.js';
 import type { SimEnd } from '../peer/pfsync-writer.js';
 
 type Format = 'v1' | 'v5' | 'v9' | 'ipfix' | 'pflow';

@@ -1,21 +1,22 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { ExportCounts } from '../../protocol/export/statistics.js';
-import { type FlowRecord, forEachFlow } from '../../protocol/flow/flow-record.js';
-import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import { type IpfixOptions, ipfixEncoder } from '../../protocol/export/ipfix.js';
 import type { FlowEncoder } from '../../protocol/export/message.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
 import { netflow9Encoder } from '../../protocol/export/netflow9.js';
-import { PfsyncReader } from '../../protocol/pfsync/message.js';
+import type { ExportCounts } from '../../protocol/export/statistics.js';
+import { type FlowRecord, forEachFlow } from '../../protocol/flow/flow-record.js';
+import { InterfaceTable } from '../../protocol/flow/interface.js';
+import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import { newVolume } from '../../protocol/flow/volume.js';
+import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { StateFilter } from '../../src/flow/filter.js';
 import { FlowMapper } from '../../src/flow/mapper.js';
-import { InterfaceTable } from '../../protocol/flow/interface.js';
 import { NatEvents } from '../../src/flow/nat-events.js';
-import { StateTracker } from '../../src/state/tracker.js';
 import { Stats } from '../../src/observe/statistics.js';
+import { StateTracker } from '../../src/state/tracker.js';
+import { type CollectedFlow, Collector } from '../peer/collector.js';
 import {
   collect,
   DAY,
@@ -29,7 +30,6 @@ import {
   STATE,
   volumeOf,
 } from '../peer/flow-sample.js';
-import { type CollectedFlow, Collector } from '../peer/collector.js';
 import { run } from '../peer/pfflowd.js';
 import {
   encodeClear,

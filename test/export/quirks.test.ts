@@ -1,9 +1,9 @@
 /** What real collectors do with what is sent: each test is a quirk that the formats were laid out around. */
 import { createSocket } from 'node:dgram';
 import { expect } from 'chai';
-import type { ExportCounts } from '../../protocol/export/statistics.js';
 import { ipfixEncoder } from '../../protocol/export/ipfix.js';
 import { netflow9Encoder } from '../../protocol/export/netflow9.js';
+import type { ExportCounts } from '../../protocol/export/statistics.js';
 import { collect, flowOf, ipfix, NOW, OPTIONS, type Open, Room, type Sample } from '../peer/flow-sample.js';
 import type { SimState } from '../peer/pfsync-writer.js';
 import { itWith, type Listening, type Report, startNfacctd, startNfcapd, tshark } from '../peer/programs.js';

@@ -5,14 +5,14 @@ import { allocate, memoryOctets, takeMemory, viewOf } from '../../protocol/core.
 import { FlowBatch } from '../../protocol/flow/flow-record.js';
 import { FAMILY, ROW } from '../../protocol/flow/row.js';
 import { EXACT, FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
-import { STATE_V3, STATE_V6 } from '../../protocol/pfsync/layout.js';
 import { newVolume } from '../../protocol/flow/volume.js';
+import { STATE_V3, STATE_V6 } from '../../protocol/pfsync/layout.js';
 import { StateFilter } from '../../src/flow/filter.js';
 import { FlowMapper } from '../../src/flow/mapper.js';
+import { Stats } from '../../src/observe/statistics.js';
 import { csvFormat } from '../../src/sink/csv.js';
 import { jsonFormat } from '../../src/sink/json.js';
 import { tableFormat } from '../../src/sink/table.js';
-import { Stats } from '../../src/observe/statistics.js';
 import { type FlowFormat, lineOf, TextOutput } from '../../src/sink/text-output.js';
 import { flowOf, STATE, volumeOf } from '../peer/flow-sample.js';
 import { encodeState } from '../peer/pfsync-writer.js';

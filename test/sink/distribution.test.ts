@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FlowRecord } from '../../protocol/flow/flow-record.js';
-import { openSinks } from '../../src/collectors.js';
-import { Distribution, type DistributionOptions, type Outlet } from '../../src/sink/distribution.js';
-import { parseOptions } from '../../src/cli/options.js';
-import { Stats } from '../../src/observe/statistics.js';
 import { StartError } from '../../src/cli/errors.js';
+import { parseOptions } from '../../src/cli/options.js';
+import { openSinks } from '../../src/collectors.js';
+import { Stats } from '../../src/observe/statistics.js';
+import { Distribution, type DistributionOptions, type Outlet } from '../../src/sink/distribution.js';
 import { NOW, numberOf, sampleFlow } from '../peer/flow-samples.js';
 import { LineLog } from '../peer/line-log.js';
 import { StreamCollector, until } from '../peer/stream-collector.js';

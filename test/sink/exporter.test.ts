@@ -1,13 +1,13 @@
 import { expect } from 'chai';
-import { EXACT, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
 import { ipfixEncoder } from '../../protocol/export/ipfix.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
 import { netflow9Encoder } from '../../protocol/export/netflow9.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
 import { newVolume } from '../../protocol/flow/volume.js';
 import { Exporter } from '../../src/sink/exporter.js';
 import { Delivered, type Transport } from '../../src/sink/transport.js';
-import { flowOf, NOW, Room, type Sample } from '../peer/flow-sample.js';
 import { Collector } from '../peer/collector.js';
+import { flowOf, NOW, Room, type Sample } from '../peer/flow-sample.js';
 import { LineLog } from '../peer/line-log.js';
 
 class Kept extends Room implements Transport {

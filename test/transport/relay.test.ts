@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Listener } from '../../src/source/listener.js';
-import { Pipeline } from '../../src/pipeline.js';
-import { openRelay, type Relay } from '../../src/transport/relay.js';
 import { StartError } from '../../src/cli/errors.js';
+import { Pipeline } from '../../src/pipeline.js';
+import { Listener } from '../../src/source/listener.js';
+import { openRelay, type Relay } from '../../src/transport/relay.js';
 import { simulate } from '../peer/firewall.js';
 import { LineLog } from '../peer/line-log.js';
 
