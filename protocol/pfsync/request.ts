@@ -50,6 +50,10 @@ export class RequestMessage {
     this.add(0, 0, 0);
   }
 
+  clear(): void {
+    this.#count = 0;
+  }
+
   /** The message in the version of the firewall that gets it, valid until the next `add`, which begins a new one. */
   finish(version: RequestVersion): Uint8Array {
     const view = this.#view;
@@ -66,7 +70,7 @@ export class RequestMessage {
       view.setUint8(end + 1, 0);
       view.setUint16(end + 2, 1);
     }
-    this.#count = 0;
+    this.clear();
     return this.#octets.subarray(0, length);
   }
 }

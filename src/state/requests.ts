@@ -172,39 +172,39 @@ export class StateRequests {
     this.#wheel.advance(this.#advanceTo(now), (slot, tick) => this.#due(slot, tick));
     const bulk = this.#bulk.take(now);
     if (bulk !== undefined) sender.requestAll(bulk);
-    const most = Math.floor(this.#budget);
-    const before = this.#counts.states;
-    const asked = () => this.#counts.states - before;
-    const share = this.#queue.size === 0 ? most : Math.ceil(most * UNKNOWN_SHARE);
-    while (this.#unknown.size > 0 && asked() < share)
+    const unknown = this.#queue.size === 0 ? this.#budget : UNKNOWN_SHARE * this.#budget;
+    const left = this.#budget - unknown;
+    while (this.#unknown.size > 0 && this.#budget >= left + 1) {
       this.#unknown.take((...key) => this.#askUnknown(sender, ...key));
-    while (this.#queue.size > 0 && asked() < most) this.#ask(this.#queue.take(), sender);
-    this.#budget -= asked();
+    }
+    while (this.#queue.size > 0 && this.#budget >= 1) this.#ask(this.#queue.take(), sender);
   }
 
   #askUnknown(sender: RequestSender, firewall: number, ...key: [number, number, number]): void {
     // The answer to another request may have opened it.
     if (this.#table.find(...key) !== NO_SLOT) return;
-    this.#counts.states++;
+    this.#budget--;
     sender.requestState(firewall, ...key);
   }
 
   /** Requests the counters of each firewall that has shown traffic of the state since it reported them. */
   #ask(slot: number, sender: RequestSender): void {
-    const table = this.#table;
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
-    const flags = words[at + FLAGS]! & ~QUEUED;
-    const wasQueued = flags !== words[at + FLAGS];
-    words[at + FLAGS] = flags;
-    // It was reported, or ended, while it waited.
-    if (!wasQueued || (flags & NEEDED) === 0) return;
-    const { idFirst, idSecond, creatorId } = table.keyOf(slot);
-    for (const firewall of unreportedBy(table, slot)) {
-      this.#counts.states++;
+    const flags = words[at + FLAGS]!;
+    // It ended, or was reported, while it waited.
+    if ((flags & QUEUED) === 0) return;
+    const firewalls = unreportedBy(this.#table, slot);
+    if (firewalls.length === 0) {
+      words[at + FLAGS] = flags & KIND;
+      return;
+    }
+    const { idFirst, idSecond, creatorId } = this.#table.keyOf(slot);
+    for (const firewall of firewalls) {
+      this.#budget--;
       sender.requestState(firewall, idFirst, idSecond, creatorId);
     }
-    words[at + FLAGS] = flags + TRY;
+    words[at + FLAGS] = (flags & ~QUEUED) + TRY;
     this.#schedule(slot, this.#wheel.current + REPEAT);
   }
 

@@ -253,11 +253,12 @@ export class StateTable {
     const at = rows.doublesAt(slot);
     const hotAt = rows.hotAt(slot);
     const now = this.now[0]!;
+    const isPeer = hot[hotAt + SENDER] !== this.sender;
+    // Its report keeps when the record's own firewall last showed traffic: that is not now.
+    if (isPeer) this.#hearPeer(slot);
     doubles[at + HEARD] = now;
     if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
-    if (hot[hotAt + SENDER] !== this.sender) {
-      this.#hearPeer(slot);
-    } else {
+    if (!isPeer) {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
       if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
         rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;

@@ -19,13 +19,10 @@ export interface FirewallAddress {
 export class FirewallAddresses {
   readonly #addresses = new Map<number, FirewallAddress>();
 
-  /** Learns the sender of a message that begins at `payload.start` of `view`, seen on the interface. */
-  learn(
-    { sender, senderAt, senderFamily, hopLimit, start }: Payload,
-    view: DataView,
-    interfaceName: string,
-  ): void {
-    if (senderFamily === 0 || hopLimit !== FROM_THIS_LINK) return;
+  /** Learns the sender of a message in `view`, which was seen on the interface. */
+  learn(payload: Payload, view: DataView, interfaceName: string): void {
+    const { sender, senderAt, senderFamily, hopLimit, start, end } = payload;
+    if (senderFamily === 0 || hopLimit !== FROM_THIS_LINK || start === end) return;
     const version = view.getUint8(start);
     const known = this.#addresses.get(sender);
     if (known !== undefined) {
