@@ -85,7 +85,7 @@ export class StateCounts {
   unreadable = 0;
   /** Ended because the table was full. */
   evicted = 0;
-  /** Ended because no message had named them for too long. */
+  /** Ended because no message had named them for longer than they can live, or than --state-timeout. */
   timedOut = 0;
 }
 

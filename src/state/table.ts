@@ -57,11 +57,13 @@ import {
   SHOWED_TRAFFIC,
   SOURCE_ADVANCE,
   STARTED,
+  TIMEOUT_TOLD,
   TRAFFIC,
   UNPROVABLE,
 } from './hot-row.js';
 import { StateIndex } from './index.js';
 import { LongestUnheard } from './longest-unheard.js';
+import { UNTOLD } from './overdue.js';
 import { StateRows } from './slab.js';
 import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.js';
 
@@ -377,7 +379,9 @@ export class StateTable {
     if ((hot[at + FLAGS]! & IS_TCP) !== 0) {
       followSequence(rows, slot, sourceSeqlo, destinationSeqlo, sourceState, destinationState);
     }
-    hot[at + PEERS] = sourceState | (destinationState << 8) | (timeout << 16);
+    const peers = sourceState | (destinationState << 8) | (timeout << 16);
+    if ((hot[at + PEERS]! ^ peers) >>> 16 !== 0) hot[at + FLAGS]! &= ~TIMEOUT_TOLD;
+    hot[at + PEERS] = peers;
   }
 
   /** The same for the peers of a full record in a row. */
@@ -388,6 +392,7 @@ export class StateTable {
     const seqlo = words[at + ROW_SOURCE_SEQLO]!;
     const otherSeqlo = words[at + ROW_DESTINATION_SEQLO]!;
     this.learnPeers(slot, (state >>> 16) & 255, state >>> 24, (state >>> 8) & 255, seqlo, otherSeqlo);
+    this.setFlag(slot, TIMEOUT_TOLD);
   }
 
   /** Copies what the table knows of the state into a row: the state, its counters, and its start and end. */
@@ -460,6 +465,17 @@ export class StateTable {
   /** Milliseconds since the epoch of the last sign of traffic. */
   lastSign(slot: number): number {
     return this.#rows.double(slot, TRAFFIC);
+  }
+
+  /** Milliseconds since the epoch when a message last named the state. */
+  heard(slot: number): number {
+    return this.#rows.heard(slot);
+  }
+
+  /** pf's number of the timeout that the state has by a full record; UNTOLD where a later message has named another. */
+  timeoutTold(slot: number): number {
+    if ((this.#rows.word(slot, FLAGS) & TIMEOUT_TOLD) === 0) return UNTOLD;
+    return (this.#rows.word(slot, PEERS) >>> 16) & 255;
   }
 
   /** Whether both ends of a TCP connection were done: it ended by itself, not by a timeout. */

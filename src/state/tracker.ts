@@ -9,6 +9,8 @@ import {
   COUNTERS_AGE,
   CREATOR,
   END,
+  END_ASSUMED,
+  EXPIRE,
   FACTS,
   FLOW,
   ID,
@@ -53,6 +55,7 @@ import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './c
 import { GivenUpStates } from './given-up.js';
 import { UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
+import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
 import { RecentKeys } from './recent-keys.js';
 import { type RequestSettings, StateRequests } from './requests.js';
@@ -130,10 +133,10 @@ export class StateTracker implements PfsyncHandler {
    * and when the states that are still to be ended ended.
    */
   readonly #times = new Float64Array(3);
-  /** States that a clear or the end of the input still has to end. */
+  readonly #overdue = new OverdueStates();
+  /** States among which some still have to be ended, and what ends one of them where it is meant. */
   #ending: Iterator<number> | undefined;
-  #endingInterface: number | undefined;
-  #isClear = false;
+  #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
 
@@ -227,10 +230,11 @@ export class StateTracker implements PfsyncHandler {
     this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
-    this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
-    this.#isClear = true;
-    this.#ending = this.table.ofCreator(clear.creatorId);
-    this.#times[2] = this.table.now[0]!;
+    const number = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
+    const { table } = this;
+    this.#beginEnding(table.ofCreator(clear.creatorId), table.now[0]!, (slot) => {
+      if (number === undefined || table.isOnInterface(slot, number)) this.#deleted(slot, FORCED_END);
+    });
     this.endSome();
   }
 
@@ -302,18 +306,40 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.#times[2] = time;
-    this.#isClear = false;
-    this.#endingInterface = undefined;
-    this.#ending = this.table[Symbol.iterator]();
+    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether a clear or a flush still has states to end. */
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
+  isOverdueDue(time: number): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(time);
+  }
+
+  /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
+  beginOverdue(time: number): void {
+    this.finishEnding();
+    const { table } = this;
+    // What was silent while messages were lost may have spoken.
+    const lastLoss = this.#times[1]!;
+    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
+      const heard = Math.max(table.heard(slot), lastLoss);
+      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+      this.#statistics.states.timedOut++;
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
+    });
+  }
+
+  #beginEnding(slots: Iterator<number>, time: number, endOne: (slot: number) => void): void {
+    this.#ending = slots;
+    this.#times[2] = time;
+    this.#endOne = endOne;
+  }
+
+  /** Whether a clear, a flush or a search for overdue states still has states to end. */
   get isEnding(): boolean {
     return this.#ending !== undefined;
   }
 
-  /** Ends as many states of a clear or a flush as a batch holds. */
+  /** Looks at as many of these states as a batch holds. */
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
@@ -324,11 +350,7 @@ export class StateTracker implements PfsyncHandler {
         this.#ending = undefined;
         break;
       }
-      const isMeant =
-        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
-      if (!isMeant) continue;
-      if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END, 'open');
+      this.#endOne(slot);
     }
     this.#flushEnded();
   }
@@ -399,6 +421,7 @@ export class StateTracker implements PfsyncHandler {
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    this.#overdue.learn(timeout, words[row * ROW + EXPIRE]!);
     if (this.#version === 6 && timeout >= DEAD) {
       this.#learnDead(slot, row, origin);
       return;
@@ -521,7 +544,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
-    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!)) states.lateRecords++;
+    const isLate =
+      this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!) ||
+      this.#givenUp.forget(idFirst, idSecond, creatorId);
+    if (isLate) states.lateRecords++;
     else states.unknownDeletes++;
   }
 
@@ -589,7 +615,10 @@ export class StateTracker implements PfsyncHandler {
     // Silence proves nothing of a state that has not ended: its last second is not told yet.
     const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
-    if (end === 'givenUp') this.#givenUp.add(row, table.now[0]!);
+    if (end === 'givenUp') {
+      this.#rows.words[row * ROW + ORIGIN]! |= END_ASSUMED;
+      this.#givenUp.add(row, table.now[0]!);
+    }
     table.subtractReported(slot, row);
     this.requests?.ended(slot);
     table.remove(slot);

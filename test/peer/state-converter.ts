@@ -6,6 +6,7 @@ import { TagTable } from '../../protocol/flow/tags.js';
 import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { type FilterOptions, StateFilter } from '../../src/flow/filter.js';
 import { flowMapper } from '../../src/flow/mapper.js';
+import { outlet } from '../../src/flow/outlet.js';
 import { Statistics } from '../../src/observe/statistics.js';
 import { type StateObserver, StateTracker, type TrackerOptions } from '../../src/state/tracker.js';
 import { type FlowJson, recordsOf } from './flow-json.js';
@@ -33,11 +34,12 @@ export class StateConverter {
       tags: new TagTable(),
     };
     const filter = new StateFilter(memory.rows, { direction: 'any', noUncounted: false, ...options });
-    const mapper = flowMapper(memory, filter, this.statistics, {
+    const last = outlet(memory, this.statistics, {
       add: (first, count) => {
         for (let row = first; row < first + count; row++) this.records.push(...recordsOf(memory, row));
       },
     });
+    const mapper = flowMapper(memory, filter, this.statistics, last);
     this.memory = memory;
     this.tracker = new StateTracker(
       memory,
@@ -60,6 +62,10 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
+    if (this.tracker.isOverdueDue(timeMs)) {
+      this.tracker.beginOverdue(timeMs);
+      this.tracker.finishEnding();
+    }
     return this;
   }
 
