@@ -69,8 +69,17 @@ import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.j
 
 export { NO_SLOT } from './hot-row.js';
 
+/** Words as rows have them. */
+export interface StateKey {
+  readonly idFirst: number;
+  readonly idSecond: number;
+  readonly creatorId: number;
+}
+
 /** What a second firewall has reported of a state, and the last traffic of the first one. */
 export interface PeerReport {
+  /** Number of the firewall. */
+  readonly sender: number;
   readonly showedTraffic: boolean;
   readonly isCounted: boolean;
   readonly countedAt: number;
@@ -246,11 +255,12 @@ export class StateTable {
     const at = rows.doublesAt(slot);
     const hotAt = rows.hotAt(slot);
     const now = this.now[0]!;
+    const isPeer = hot[hotAt + SENDER] !== this.sender;
+    // Its report keeps when the record's own firewall last showed traffic: that is not now.
+    if (isPeer) this.#hearPeer(slot);
     doubles[at + HEARD] = now;
     if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
-    if (hot[hotAt + SENDER] !== this.sender) {
-      this.#hearPeer(slot);
-    } else {
+    if (!isPeer) {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
       if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
         rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
@@ -415,6 +425,7 @@ export class StateTable {
     const word = (slot & ROW_MASK) * PEER_WORDS;
     const double = (slot & ROW_MASK) * PEER_DOUBLES;
     return {
+      sender: words[word + PEER_SENDER]!,
       showedTraffic: words[word + PEER_SHOWED_TRAFFIC] !== 0,
       isCounted: areCounted(view, 4 * (word + PEER_COUNTERS)),
       countedAt: doubles[double + PEER_COUNTED_AT]!,
@@ -473,6 +484,31 @@ export class StateTable {
     const peers = this.#rows.word(slot, PEERS);
     const isTcp = (this.#rows.word(slot, FLAGS) & IS_TCP) !== 0;
     return isTcp && isDone(peers & 255) && isDone((peers >>> 8) & 255);
+  }
+
+  /** States of the source peer and of the destination peer in the two low octets, then pf's timeout. */
+  peers(slot: number): number {
+    return this.#rows.word(slot, PEERS);
+  }
+
+  /** IP protocol of the state's key on the initiator's side. */
+  protocol(slot: number): number {
+    return (this.#rows.recordWord(slot, PROTOCOLS) >>> 16) & 255;
+  }
+
+  /** Number of the firewall whose counters the record holds. */
+  senderOf(slot: number): number {
+    return this.#rows.word(slot, SENDER);
+  }
+
+  /** The key, words as rows have them. */
+  keyOf(slot: number): StateKey {
+    const rows = this.#rows;
+    return {
+      idFirst: rows.word(slot, ID_FIRST),
+      idSecond: rows.word(slot, ID_SECOND),
+      creatorId: rows.word(slot, CREATOR),
+    };
   }
 
   /** Milliseconds since the epoch when the counters were reported. */

@@ -57,7 +57,8 @@ import { UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
-import { RecentlyEnded } from './recently-ended.js';
+import { RecentKeys } from './recent-keys.js';
+import { type RequestSettings, StateRequests } from './requests.js';
 import { NO_SLOT, StateTable } from './table.js';
 import { timeoutSeconds } from './timeouts.js';
 
@@ -67,6 +68,8 @@ export interface TrackerOptions {
   readonly stateTimeout: number;
   /** Milliseconds after which a living state's counters are reported; 0: only at its end. */
   readonly activeTimeout: number;
+  /** Find out which states to request an update for, and when. */
+  readonly requests?: RequestSettings;
 }
 
 /** What the flow room does with states; rows are valid during the call. */
@@ -102,9 +105,13 @@ const LONGEST_BULK = 300_000;
 const DEAD = 20;
 /** States that time out are ended in slices, so that sinks can keep up. */
 const MOST_TIMED_OUT = 4096;
+/** Seconds for which records of a state that ended may still come. A bulk update of a large table takes 45. */
+const LATE = 300;
 
 export class StateTracker implements PfsyncHandler {
   readonly table: StateTable;
+  /** Undefined where nothing is requested. */
+  readonly requests: StateRequests | undefined;
   readonly #rows: FlowRows;
   readonly #interfaces: InterfaceTable;
   readonly #consumer: StateConsumer;
@@ -113,7 +120,11 @@ export class StateTracker implements PfsyncHandler {
   readonly #observer: StateObserver | undefined;
   /** Rows of states that ended and go on together. */
   readonly #ended: RowRange;
-  readonly #recentlyEnded = new RecentlyEnded();
+  /**
+   * Records of such a state may still come: an answer or a bulk update that was on its way, the delete of the other firewall
+   * of a pair, updates of the dead after a flush. They must not open it again.
+   */
+  readonly #recentlyEnded = new RecentKeys(LATE);
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
@@ -139,6 +150,7 @@ export class StateTracker implements PfsyncHandler {
     observer?: StateObserver,
   ) {
     this.table = new StateTable(rows);
+    this.requests = options.requests && new StateRequests(this.table, options.requests, statistics.requests);
     this.#rows = rows;
     this.#interfaces = interfaces;
     this.#ended = ended;
@@ -154,10 +166,12 @@ export class StateTracker implements PfsyncHandler {
     this.#version = version;
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
+    this.requests?.source(sender, version);
   }
 
   insert(first: number, count: number): void {
     this.#statistics.records.insert += count;
+    this.requests?.heard();
     this.finishEnding();
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
@@ -168,6 +182,7 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
+    this.requests?.heard();
     this.finishEnding();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
@@ -186,6 +201,7 @@ export class StateTracker implements PfsyncHandler {
 
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
+    this.requests?.heard();
     this.finishEnding();
     this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
@@ -197,6 +213,7 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
+    this.requests?.heard();
     this.finishEnding();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
@@ -225,6 +242,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
+    this.requests?.bulkUpdate(status.isStart ? 'start' : 'end');
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -255,6 +273,7 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
     table.hear(slot);
+    this.requests?.counted(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
@@ -420,6 +439,7 @@ export class StateTracker implements PfsyncHandler {
     if (isTraffic) table.hearTraffic(slot);
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
+    this.requests?.counted(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
@@ -446,6 +466,7 @@ export class StateTracker implements PfsyncHandler {
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
+    this.requests?.opened(slot);
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
     this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -500,6 +521,7 @@ export class StateTracker implements PfsyncHandler {
     const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
+      this.requests?.opened(slot);
       const given = this.#givenUp.take(row);
       if (given !== undefined) table.setReported(slot, given.counters, given.time);
       this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -514,11 +536,21 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     if (slot === NO_SLOT) {
       this.#statistics.states.unknownUpdates++;
+      this.#requestUnknown(update);
       return;
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
     table.hearTraffic(slot);
+    this.requests?.traffic(slot);
+  }
+
+  /** The answer opens the state; updates of the dead have none. */
+  #requestUnknown({ idFirst, idSecond, creatorId }: CompressedUpdateView): void {
+    const { now, size } = this.table;
+    if (this.requests === undefined || size >= this.#options.maxStates) return;
+    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, now[0]!)) return;
+    this.requests.unknown(idFirst, idSecond, creatorId);
   }
 
   #letGo(slot: number, key: StateKeyView): void {
@@ -563,6 +595,7 @@ export class StateTracker implements PfsyncHandler {
       doubles[row * ROW_DOUBLES + START] = table.wasReported(slot) ? table.reportedUntil(slot) : since;
       if (table.wasReported(slot)) words[row * ROW + FLOW]! |= CONTINUED;
       table.subtractReported(slot, row);
+      this.requests?.ended(slot);
       table.remove(slot);
       return since;
     }
@@ -603,6 +636,7 @@ export class StateTracker implements PfsyncHandler {
       this.#givenUp.add(row, table.now[0]!);
     }
     table.subtractReported(slot, row);
+    this.requests?.ended(slot);
     table.remove(slot);
     return row;
   }
