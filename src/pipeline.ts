@@ -21,6 +21,7 @@ import type { FlowSink } from './sink/flow-sink.js';
 import type { StateCounters } from './source/pfctl-text.js';
 import { countersReader } from './state/printed.js';
 import { StateTracker, type TrackerOptions } from './state/tracker.js';
+import { FirewallAddresses } from './transport/firewall-addresses.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
   /** Make one flow of the two states of a forwarded connection. */
@@ -56,6 +57,8 @@ export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMe
 
 export class Pipeline {
   readonly tracker: StateTracker;
+  /** Whom updates can be requested of; undefined where none are. */
+  readonly firewalls: FirewallAddresses | undefined;
   /** For messages: the file or the interface that packets come from. */
   source = '';
   readonly #statistics: Statistics;
@@ -93,6 +96,7 @@ export class Pipeline {
     const observer = options.natEvents ? new NatEvents(memory, EVENT_ROW, filter, sinks) : undefined;
     const ended = new RowRange(rows, BATCH, BATCH);
     this.tracker = new StateTracker(memory, ended, mapper, statistics, options, observer);
+    this.firewalls = options.requests && new FirewallAddresses();
     this.#reader = new PfsyncReader(memory, new RowRange(rows, 0, BATCH), this.tracker);
     this.#atOnce = options.atOnce === true || this.tracker.expires;
     this.#onMessage = options.onMessage;
@@ -104,8 +108,12 @@ export class Pipeline {
     this.#statistics.packets++;
     this.#reader.clock = packet.clock;
     const verdict = locatePfsync(packet, this.#payload);
-    if (verdict === 'pfsync') this.#message(packet.view, packet.number);
-    else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
+    if (verdict === 'pfsync') {
+      this.firewalls?.learn(this.#payload, packet.view, this.source);
+      this.#message(packet.view, packet.number);
+    } else {
+      this.#countIgnored(verdict, packet.number, packet.end - packet.start);
+    }
   }
 
   /** Takes a datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
@@ -193,9 +201,12 @@ export class Pipeline {
     else this.#statistics.pfsyncMessages++;
     const verdict = this.#reader.read(view, start, end, wireEnd, sender);
     if (verdict !== 'whole') this.#countDamage(verdict, number, view, start, end);
-    if (this.#atOnce || this.tracker.isBulkEnd) this.#reader.handOn();
-    this.tracker.messageEnded();
+    if (this.#atOnce) this.#reader.handOn();
     if (this.tracker.expires) this.tracker.expire(this.time);
+    if (this.tracker.isOverdueDue(this.time)) {
+      this.#reader.handOn();
+      this.tracker.beginOverdue(this.time);
+    }
   }
 
   #areSinksCongested(): boolean {

@@ -18,6 +18,10 @@ export class Payload {
   wireEnd = 0;
   /** A number of the firewall that sent it, from the source address of its IP header; 0 where there is none, as on a tap. */
   sender = 0;
+  /** Where that source address stands in the packet's view, of which family it is, and the TTL or hop limit; else 0. */
+  senderAt = 0;
+  senderFamily: 0 | 4 | 6 = 0;
+  hopLimit = 0;
 }
 
 const LINK_NULL = 0;
@@ -53,12 +57,13 @@ const IPV4_HEADER = 20;
 const IPV4_PROTOCOL = 9;
 /** The more-fragments flag and the fragment offset. */
 const IPV4_FRAGMENT = 0x3fff;
-
+const IPV4_TTL = 8;
 const IPV4_SOURCE = 12;
 
 const IPV6_HEADER = 40;
-const IPV6_SOURCE = 8;
 const IPV6_NEXT_HEADER = 6;
+const IPV6_HOP_LIMIT = 7;
+const IPV6_SOURCE = 8;
 const IPV6_HOP_BY_HOP = 0;
 const IPV6_ROUTING = 43;
 const IPV6_FRAGMENT = 44;
@@ -212,6 +217,9 @@ function inIpv4(view: DataView, at: number, end: number, wireEnd: number, payloa
   if (start < at + IPV4_HEADER || start > end || start > ipEnd) return 'truncated';
   found(payload, start, Math.min(end, ipEnd), ipEnd);
   payload.sender = view.getInt32(at + IPV4_SOURCE);
+  payload.senderAt = at + IPV4_SOURCE;
+  payload.senderFamily = 4;
+  payload.hopLimit = view.getUint8(at + IPV4_TTL);
   return 'pfsync';
 }
 
@@ -238,6 +246,9 @@ function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payloa
   if (start > captured) return 'truncated';
   found(payload, start, captured, ipEnd);
   payload.sender = hashOf(view, at + IPV6_SOURCE);
+  payload.senderAt = at + IPV6_SOURCE;
+  payload.senderFamily = 6;
+  payload.hopLimit = view.getUint8(at + IPV6_HOP_LIMIT);
   return 'pfsync';
 }
 
@@ -246,6 +257,9 @@ function found(payload: Payload, start: number, end: number, wireEnd: number): '
   payload.end = end;
   payload.wireEnd = wireEnd;
   payload.sender = 0;
+  payload.senderAt = 0;
+  payload.senderFamily = 0;
+  payload.hopLimit = 0;
   return 'pfsync';
 }
 

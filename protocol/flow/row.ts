@@ -67,10 +67,12 @@ export const END = 24;
 
 /** From the low octet up: provenance of the counters (terms), directions, flowEndReason, 1 where earlier records told a part. */
 export const FLOW = 50;
-/** From the low octet up: who reported the counters (terms), 1 in a joined flow. */
+/** From the low octet up: who reported the counters (terms), 1 in a joined flow, 1 where no message told of the end. */
 export const ORIGIN = 51;
 /** In ORIGIN: the flow is of two states. */
 export const JOINED = 1 << 8;
+/** In ORIGIN: the state may have ended later, or not at all. */
+export const END_ASSUMED = 1 << 16;
 /** Seconds between the report of the counters and the message that ended the flow; with PARTIAL and TCPSEQ. */
 export const COUNTERS_AGE = 52;
 /** Of a joined flow: number of the outbound state's interface, and the id of that state (wire, two words). */

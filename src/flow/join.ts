@@ -3,7 +3,7 @@
  * same key on the stack: the in-state's translated view is the out-state's original view. A state whose other half does not
  * come within a while is a flow by itself.
  */
-import { INBOUND } from '../../protocol/flow/pf-terms.js';
+import { countsBothDirections, INBOUND } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -68,7 +68,7 @@ export function joinStage(
       expire(doubles[row * ROW_DOUBLES + OBSERVED]!);
       const protocols = words[row * ROW + PROTOCOLS]!;
       // An af-to state carries its connection alone.
-      if (((protocols ^ (protocols >>> 8)) & 255) !== 0) sendRow(memory.rows, row);
+      if (countsBothDirections(protocols)) sendRow(memory.rows, row);
       else pair(row);
     }
     sendOut();

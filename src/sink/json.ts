@@ -12,6 +12,7 @@ import {
   CREATOR,
   DESCRIPTION,
   END,
+  END_ASSUMED,
   FACTS,
   FLOW,
   ICMP,
@@ -92,6 +93,7 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
   const rule = addPiece(',"rule":');
   const anchor = addPiece(',"anchor":');
   const bothDirections = addPiece(',"bothDirections":true');
+  const endAssumed = addPiece(',"endAssumed":true');
   const interfaceFromRecord = addPiece(',"interfaceFrom":"record"');
   /** By provenance, and by origin with it. */
   const counters = pieces(...PROVENANCE.map((provenance) => `,"counters":"${provenance}","reply":`));
@@ -201,6 +203,7 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
     if (tag !== 0) at = writeText(at, tagNames[tag] ?? keepName(tagNames, tag, 'tag', tags.names));
     if ((words[row + FACTS]! & INTERFACE_FROM_RECORD) !== 0) at = writePiece(at, interfaceFromRecord);
     if (countsBothDirections(words[row + PROTOCOLS]!)) at = writePiece(at, bothDirections);
+    if ((origin & END_ASSUMED) !== 0) at = writePiece(at, endAssumed);
     const provenance = flow & 255;
     const isKnown = provenance !== NONE && (origin & 255) < ORIGINS.length;
     return writePiece(at, isKnown ? countersFrom[provenance]![origin & 255]! : counters[provenance]!);

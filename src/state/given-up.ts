@@ -2,7 +2,18 @@
  * States that were given up while the firewall still had them: the table was full, or no message had named them for too long.
  * Their counters were reported then, and must not be reported again when such a state comes back.
  */
-import { CREATOR, ID, OCTETS, ROW, ROW_OCTETS } from '../../protocol/flow/row.js';
+import {
+  ADDRESS,
+  ADDRESSES,
+  CREATOR,
+  ID,
+  OCTETS,
+  PORTS,
+  PROTOCOLS,
+  ROW,
+  ROW_OCTETS,
+  TRANSLATED_PORTS,
+} from '../../protocol/flow/row.js';
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import { COUNTERS_OCTETS, copyCounters } from './counters.js';
 
@@ -13,6 +24,8 @@ const MOST = 100_000;
 export interface GivenUp {
   readonly counters: DataView;
   readonly time: number;
+  /** A hash of its addresses, ports and protocols: a firewall that has started anew uses its ids again. */
+  readonly connection: number;
 }
 
 export class GivenUpStates {
@@ -33,7 +46,7 @@ export class GivenUpStates {
     const counters = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
     copyCounters(this.#rows.view, row * ROW_OCTETS + 4 * OCTETS, counters, 0);
     this.#states.delete(key);
-    this.#states.set(key, { counters, time });
+    this.#states.set(key, { counters, time, connection: this.#connectionOf(row) });
     if (this.#states.size > MOST) this.#states.delete(this.#states.keys().next().value!);
   }
 
@@ -43,11 +56,38 @@ export class GivenUpStates {
     const key = this.#keyOf(row);
     const known = this.#states.get(key);
     this.#states.delete(key);
-    return known;
+    return known?.connection === this.#connectionOf(row) ? known : undefined;
+  }
+
+  /** The state with this key, words as rows have them, has ended. Returns whether it had been given up. */
+  forget(idFirst: number, idSecond: number, creatorId: number): boolean {
+    return this.#states.size > 0 && this.#states.delete(keyOf(idFirst, idSecond, creatorId));
+  }
+
+  #connectionOf(row: number): number {
+    const { words } = this.#rows;
+    const at = row * ROW;
+    const protocols = words[at + PROTOCOLS]!;
+    const wordsOfAddress = (protocols & 0xffff) === 0x0404 ? 1 : ADDRESS;
+    let hash = protocols;
+    const add = (word: number) => {
+      hash = Math.imul(hash ^ word, 0x85ebca6b);
+      hash ^= hash >>> 13;
+    };
+    for (let end = 0; end < 4; end++) {
+      for (let word = 0; word < wordsOfAddress; word++) add(words[at + ADDRESSES + ADDRESS * end + word]!);
+    }
+    add(words[at + PORTS]!);
+    add(words[at + TRANSLATED_PORTS]!);
+    return hash;
   }
 
   #keyOf(row: number): string {
     const { words } = this.#rows;
-    return `${words[row * ROW + ID]} ${words[row * ROW + ID + 1]} ${words[row * ROW + CREATOR]}`;
+    return keyOf(words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!);
   }
+}
+
+function keyOf(idFirst: number, idSecond: number, creatorId: number): string {
+  return `${idFirst} ${idSecond} ${creatorId}`;
 }

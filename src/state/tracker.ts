@@ -9,6 +9,8 @@ import {
   COUNTERS_AGE,
   CREATOR,
   END,
+  END_ASSUMED,
+  EXPIRE,
   FACTS,
   FLOW,
   ID,
@@ -53,8 +55,10 @@ import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './c
 import { GivenUpStates } from './given-up.js';
 import { UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
+import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
-import { RecentlyEnded } from './recently-ended.js';
+import { RecentKeys } from './recent-keys.js';
+import { type RequestSettings, StateRequests } from './requests.js';
 import { NO_SLOT, StateTable } from './table.js';
 import { timeoutSeconds } from './timeouts.js';
 
@@ -64,6 +68,8 @@ export interface TrackerOptions {
   readonly stateTimeout: number;
   /** Milliseconds after which a living state's counters are reported; 0: only at its end. */
   readonly activeTimeout: number;
+  /** Find out which states to request an update for, and when. */
+  readonly requests?: RequestSettings;
 }
 
 /** What the flow room does with states; rows are valid during the call. */
@@ -99,9 +105,13 @@ const LONGEST_BULK = 300_000;
 const DEAD = 20;
 /** States that time out are ended in slices, so that sinks can keep up. */
 const MOST_TIMED_OUT = 4096;
+/** Seconds for which records of a state that ended may still come. A bulk update of a large table takes 45. */
+const LATE = 300;
 
 export class StateTracker implements PfsyncHandler {
   readonly table: StateTable;
+  /** Undefined where nothing is requested. */
+  readonly requests: StateRequests | undefined;
   readonly #rows: FlowRows;
   readonly #interfaces: InterfaceTable;
   readonly #consumer: StateConsumer;
@@ -110,19 +120,25 @@ export class StateTracker implements PfsyncHandler {
   readonly #observer: StateObserver | undefined;
   /** Rows of states that ended and go on together. */
   readonly #ended: RowRange;
-  readonly #recentlyEnded = new RecentlyEnded();
+  /**
+   * Records of such a state may still come: an answer or a bulk update that was on its way, the delete of the other firewall
+   * of a pair, updates of the dead after a flush. They must not open it again.
+   */
+  readonly #recentlyEnded = new RecentKeys(LATE);
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
-  /** Doubles in an array, since a field would be an object for each: end of the bulk transfer and last loss, milliseconds since the epoch. */
-  readonly #times = new Float64Array(2);
-  /** States that a clear or the end of the input still has to end. */
+  /**
+   * Milliseconds since the epoch, in an array, since a field would be an object for each: end of the bulk transfer, last loss,
+   * and when the states that are still to be ended ended.
+   */
+  readonly #times = new Float64Array(3);
+  readonly #overdue = new OverdueStates();
+  /** States among which some still have to be ended, and what ends one of them where it is meant. */
   #ending: Iterator<number> | undefined;
-  #endingInterface: number | undefined;
-  #isClear = false;
+  #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
-  #isBulkEnd = false;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -134,6 +150,7 @@ export class StateTracker implements PfsyncHandler {
     observer?: StateObserver,
   ) {
     this.table = new StateTable(rows);
+    this.requests = options.requests && new StateRequests(this.table, options.requests, statistics.requests);
     this.#rows = rows;
     this.#interfaces = interfaces;
     this.#ended = ended;
@@ -149,19 +166,12 @@ export class StateTracker implements PfsyncHandler {
     this.#version = version;
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
-  }
-
-  /** Whether the message at hand holds the end of a bulk update: nothing in it shows traffic. */
-  get isBulkEnd(): boolean {
-    return this.#isBulkEnd;
-  }
-
-  messageEnded(): void {
-    this.#isBulkEnd = false;
+    this.requests?.source(sender, version);
   }
 
   insert(first: number, count: number): void {
     this.#statistics.records.insert += count;
+    this.requests?.heard();
     this.finishEnding();
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
@@ -172,6 +182,7 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
+    this.requests?.heard();
     this.finishEnding();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
@@ -190,8 +201,9 @@ export class StateTracker implements PfsyncHandler {
 
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
-    this.#setNow(updates.clock);
+    this.requests?.heard();
     this.finishEnding();
+    this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
       this.#expectKeys(updates, done, count, false);
@@ -201,8 +213,9 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.#setNow(keys.clock);
+    this.requests?.heard();
     this.finishEnding();
+    this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
       this.#expectKeys(keys, done, count, true);
@@ -213,13 +226,15 @@ export class StateTracker implements PfsyncHandler {
 
   clear(clear: ClearView): void {
     this.#statistics.records.clear++;
-    this.#setNow(clear.clock);
     this.finishEnding();
+    this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
-    this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
-    this.#isClear = true;
-    this.#ending = this.table.ofCreator(clear.creatorId);
+    const number = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
+    const { table } = this;
+    this.#beginEnding(table.ofCreator(clear.creatorId), table.now[0]!, (slot) => {
+      if (number === undefined || table.isOnInterface(slot, number)) this.#deleted(slot, FORCED_END);
+    });
     this.endSome();
   }
 
@@ -227,7 +242,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
-    this.#isBulkEnd = !status.isStart;
+    this.requests?.bulkUpdate(status.isStart ? 'start' : 'end');
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -250,14 +265,15 @@ export class StateTracker implements PfsyncHandler {
   /** Another program reported a state's counters as they were at `time`. Returns whether the state is open: only pfsync opens states. */
   reportCounters(reported: ReportedCounters, time: number): boolean {
     const { table } = this;
+    this.finishEnding();
     const slot = table.find(reported.idFirst, reported.idSecond, reported.creatorId);
     if (slot === NO_SLOT) return false;
     table.now[0] = time;
     const { remaining, age, view } = reported;
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
-    if (moved) table.hearTraffic(slot);
-    else table.hear(slot);
+    table.hear(slot);
+    this.requests?.counted(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
@@ -281,7 +297,7 @@ export class StateTracker implements PfsyncHandler {
       const slot = table.oldestBefore(limit);
       if (slot === NO_SLOT) break;
       this.#statistics.states.timedOut++;
-      this.#giveUp(slot, IDLE_TIMEOUT);
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     }
     this.#flushEnded();
   }
@@ -289,32 +305,51 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.table.now[0] = time;
-    this.#isClear = false;
-    this.#endingInterface = undefined;
-    this.#ending = this.table[Symbol.iterator]();
+    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether a clear or a flush still has states to end. */
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
+  isOverdueDue(time: number): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(time);
+  }
+
+  /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
+  beginOverdue(time: number): void {
+    this.finishEnding();
+    const { table } = this;
+    // What was silent while messages were lost may have spoken.
+    const lastLoss = this.#times[1]!;
+    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
+      const heard = Math.max(table.heard(slot), lastLoss);
+      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+      this.#statistics.states.timedOut++;
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
+    });
+  }
+
+  #beginEnding(slots: Iterator<number>, time: number, endOne: (slot: number) => void): void {
+    this.#ending = slots;
+    this.#times[2] = time;
+    this.#endOne = endOne;
+  }
+
+  /** Whether a clear, a flush or a search for overdue states still has states to end. */
   get isEnding(): boolean {
     return this.#ending !== undefined;
   }
 
-  /** Ends as many states of a clear or a flush as a batch holds. */
+  /** Looks at as many of these states as a batch holds. */
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
+    this.table.now[0] = this.#times[2]!;
     for (let n = 0; n < this.#ended.capacity; n++) {
       const { done, value: slot } = ending.next();
       if (done) {
         this.#ending = undefined;
         break;
       }
-      const isMeant =
-        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
-      if (!isMeant) continue;
-      if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END);
+      this.#endOne(slot);
     }
     this.#flushEnded();
   }
@@ -338,6 +373,11 @@ export class StateTracker implements PfsyncHandler {
       (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
     if (isNeverSynced) this.#statistics.states.neverSynced++;
     return !isNeverSynced;
+  }
+
+  #keyOf(row: number): [idFirst: number, idSecond: number, creatorId: number] {
+    const { words } = this.#rows;
+    return [words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!];
   }
 
   #forEachExpected(first: number, count: number, use: (row: number, slot: number) => void): void {
@@ -374,50 +414,59 @@ export class StateTracker implements PfsyncHandler {
     const { words } = this.#rows;
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
-      // The firewall has started anew and counts its ids from the beginning.
+      // The firewall has started anew and counts its ids from the beginning: this record is not late.
       this.#deleted(slot, FORCED_END);
+      this.#recentlyEnded.forget(...this.#keyOf(row));
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    this.#overdue.learn(timeout, words[row * ROW + EXPIRE]!);
     if (this.#version === 6 && timeout >= DEAD) {
       this.#learnDead(slot, row, origin);
       return;
     }
-    const isTraffic = origin === FROM_INSERT && !this.#isBulkEnd && table.now[0]! > this.#times[0]!;
+    const isTraffic = origin === FROM_INSERT || this.#isPacket();
     if (slot === NO_SLOT) {
       this.#open(row, origin, isTraffic);
       return;
     }
     const isExplained = table.lastSign(slot) > table.countedAt(slot);
-    // The numbers first: the advance begins anew where the counters do.
+    // The record's counters hold what its sequence numbers have advanced by.
     table.learnPeersOfRow(slot, row);
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && !isExplained)) table.hearTraffic(slot);
+    if (isTraffic) table.hearTraffic(slot);
+    else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
+    this.requests?.counted(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
+  /** A full update of versions 5 and 6 is an answer. Before, packets make them, outside a bulk update. */
+  #isPacket(): boolean {
+    return this.#version < 5 && this.table.now[0]! > this.#times[0]!;
+  }
+
   #open(row: number, origin: number, isTraffic: boolean): void {
     const { table } = this;
-    const { words, view } = this.#rows;
-    const at = row * ROW;
-    const id = [words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!] as const;
-    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...id, table.now[0]!)) {
+    const { view } = this.#rows;
+    const key = this.#keyOf(row);
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...key, table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
     if (table.size >= this.#options.maxStates) {
       this.#statistics.states.evicted++;
-      this.#giveUp(table.oldest, LACK_OF_RESOURCES);
+      this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
-    this.#recentlyEnded.forget(...id);
+    this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
+    this.requests?.opened(slot);
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
     this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -430,16 +479,32 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /**
-   * An answer shows no traffic by itself: the state's timeout, and what is left of it, tell when its last packet was. An
-   * earlier sign of traffic is later than that where the firewall's timeouts are shorter than the usual ones.
-   */
+  /** An answer tells of packets that passed before it, and that no other message has told of. */
+  #hearEarlierTraffic(slot: number, row: number): void {
+    const { table } = this;
+    const now = table.now[0]!;
+    const silence = this.#silence(row);
+    table.now[0] = silence > 0 ? now - 1000 * silence : now;
+    table.hearTraffic(slot);
+    table.now[0] = now;
+    table.hear(slot);
+  }
+
+  /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
-    const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
-    const silence = timeoutSeconds(timeout) - table.remaining(slot);
-    if (this.#version < 5 || !(silence > 0)) return;
-    table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    const silence = this.#silence(row);
+    if (this.#version >= 5 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+  }
+
+  /**
+   * Seconds since the last packet of a full record's state, by its timeout and what is left of it. An earlier sign of traffic
+   * is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
+  #silence(row: number): number {
+    const { words } = this.#rows;
+    const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    return timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
@@ -447,10 +512,7 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const { words } = this.#rows;
     const at = row * ROW;
-    if (
-      known === NO_SLOT &&
-      this.#recentlyEnded.has(words[at + ID]!, words[at + ID + 1]!, words[at + CREATOR]!, table.now[0]!)
-    ) {
+    if (known === NO_SLOT && this.#recentlyEnded.has(...this.#keyOf(row), table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
@@ -459,6 +521,7 @@ export class StateTracker implements PfsyncHandler {
     const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
+      this.requests?.opened(slot);
       const given = this.#givenUp.take(row);
       if (given !== undefined) table.setReported(slot, given.counters, given.time);
       this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -466,19 +529,28 @@ export class StateTracker implements PfsyncHandler {
       table.learnCountersOfRow(slot, row, origin);
       table.learnAge(slot, words[at + AGE]!);
     }
-    this.#deleted(slot, reason, 'final');
+    this.#deleted(slot, reason, true);
   }
 
   #follow(slot: number, update: CompressedUpdateView): void {
     const { table } = this;
     if (slot === NO_SLOT) {
       this.#statistics.states.unknownUpdates++;
+      this.#requestUnknown(update);
       return;
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    if (this.#isBulkEnd) table.hear(slot);
-    else table.hearTraffic(slot);
+    table.hearTraffic(slot);
+    this.requests?.traffic(slot);
+  }
+
+  /** The answer opens the state; updates of the dead have none. */
+  #requestUnknown({ idFirst, idSecond, creatorId }: CompressedUpdateView): void {
+    const { now, size } = this.table;
+    if (this.requests === undefined || size >= this.#options.maxStates) return;
+    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, now[0]!)) return;
+    this.requests.unknown(idFirst, idSecond, creatorId);
   }
 
   #letGo(slot: number, key: StateKeyView): void {
@@ -488,7 +560,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
-    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!)) states.lateRecords++;
+    const isLate =
+      this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!) ||
+      this.#givenUp.forget(idFirst, idSecond, creatorId);
+    if (isLate) states.lateRecords++;
     else states.unknownDeletes++;
   }
 
@@ -520,6 +595,7 @@ export class StateTracker implements PfsyncHandler {
       doubles[row * ROW_DOUBLES + START] = table.wasReported(slot) ? table.reportedUntil(slot) : since;
       if (table.wasReported(slot)) words[row * ROW + FLOW]! |= CONTINUED;
       table.subtractReported(slot, row);
+      this.requests?.ended(slot);
       table.remove(slot);
       return since;
     }
@@ -532,10 +608,10 @@ export class StateTracker implements PfsyncHandler {
     return start;
   }
 
-  /** The firewall no longer has the state in `slot`. `counters` are final, or have to be proven so. */
-  #deleted(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): void {
+  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */
+  #deleted(slot: number, endReason: number, isFinal = false): void {
     const since = this.table.start(slot);
-    const row = this.#end(slot, endReason, counters);
+    const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
     const { words } = this.#rows;
     const at = row * ROW;
     const now = this.table.now[0]!;
@@ -544,25 +620,23 @@ export class StateTracker implements PfsyncHandler {
     if (this.#ended.count === this.#ended.capacity) this.#flushEnded();
   }
 
-  /** The state in `slot` may live on at the firewall, but is not followed any more. */
-  #giveUp(slot: number, endReason: number): void {
-    const { table } = this;
-    const time = table.now[0]!;
-    const row = this.#nextEnded();
-    table.read(slot, row);
-    table.addPeerCounters(slot, row);
-    this.#givenUp.add(row, time);
-    this.#end(slot, endReason);
-  }
-
-  /** Ends the state in `slot` with what the table knows of it. Returns the row of its flow. */
-  #end(slot: number, endReason: number, counters: 'final' | 'reported' = 'reported'): number {
+  /**
+   * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
+   * firewall may still have it, and it is given up or left open at the end. Returns the row of its flow.
+   */
+  #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;
-    const isFinal = counters === 'final' || areFinal(table, slot, this.#times[1]!);
+    // Silence proves nothing of a state that has not ended: its last second is not told yet.
+    const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
+    if (end === 'givenUp') {
+      this.#rows.words[row * ROW + ORIGIN]! |= END_ASSUMED;
+      this.#givenUp.add(row, table.now[0]!);
+    }
     table.subtractReported(slot, row);
+    this.requests?.ended(slot);
     table.remove(slot);
     return row;
   }

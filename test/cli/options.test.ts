@@ -35,6 +35,7 @@ describe('options', () => {
       excludeSelf: true,
       maxStates: 10_000_000,
       stateTimeout: 0,
+      join: false,
       collectors: [{ protocol: 'udp', host: '192.0.2.9', family: 4, port: 2055 }],
       version: 5,
       templateSeconds: 30,

@@ -56,7 +56,9 @@ function convert(capture: KernelCapture): Promise<Converted> {
 async function convertAnew({ file, states }: KernelCapture): Promise<Converted> {
   const { stdout, summary } = await run(['-r', file, '--format', 'json', '--log-level', 'error']);
   const lines = stdout.toString().trimEnd().split('\n');
-  const records = lines.filter((line) => line !== '').map((line) => JSON.parse(quoteLargeNumbers(line)) as JsonRecord);
+  const records = lines
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(quoteLargeNumbers(line)) as JsonRecord);
   return { flows: flowsOf(records, states), summary: summary! };
 }
 
@@ -110,8 +112,12 @@ function told({ state, octets, packets, counters, start, end }: Flow): string {
 
 function endsOf(record: JsonRecord, prefix: 'post' | ''): TrueEnds | undefined {
   const pick = (...names: string[]) => names.map((name) => record[name]).find((value) => value !== undefined);
-  const names = prefix === '' ? (['source', 'destination'] as const) : (['postNATSource', 'postNATDestination'] as const);
-  const ports = prefix === '' ? (['source', 'destination'] as const) : (['postNAPTSource', 'postNAPTDestination'] as const);
+  const names =
+    prefix === '' ? (['source', 'destination'] as const) : (['postNATSource', 'postNATDestination'] as const);
+  const ports =
+    prefix === ''
+      ? (['source', 'destination'] as const)
+      : (['postNAPTSource', 'postNAPTDestination'] as const);
   const src = pick(`${names[0]}IPv4Address`, `${names[0]}IPv6Address`);
   if (src === undefined) return undefined;
   return {
@@ -150,12 +156,15 @@ describe('captures of real kernels', function () {
             const { reply } = record.pf;
             const shown = endsOf(record, '')!;
             const original = trueEnds(state, state.proto, reply);
-            expect(isSame(shown, original), `${state.id}: ${JSON.stringify([shown, original])}`).to.equal(true);
-            const after = endsOf(record, 'post');
-            const translated = trueEnds(state.translated ?? state, state.proto, reply);
-            expect(isSame(after ?? shown, translated), `${state.id}: ${JSON.stringify([after, translated])}`).to.equal(
+            expect(isSame(shown, original), `${state.id}: ${JSON.stringify([shown, original])}`).to.equal(
               true,
             );
+            const after = endsOf(record, 'post');
+            const translated = trueEnds(state.translated ?? state, state.proto, reply);
+            expect(
+              isSame(after ?? shown, translated),
+              `${state.id}: ${JSON.stringify([after, translated])}`,
+            ).to.equal(true);
           }
         }
       });
@@ -213,7 +222,9 @@ describe('what is known of real kernels', function () {
   for (const kernel of ['freebsd13', 'freebsd14', 'openbsd80']) {
     it(`${kernel}, asked: every natural end of TCP, UDP and other protocols but ICMP is exact`, async () => {
       const flows = await flowsWhere(new RegExp(`^${kernel}/poll\\.sync`));
-      const natural = flows.filter(({ state }) => state.ended === 'expired' && ![1, 58].includes(state.proto));
+      const natural = flows.filter(
+        ({ state }) => state.ended === 'expired' && ![1, 58].includes(state.proto),
+      );
       expect(natural.length).to.be.greaterThan(100);
       expect(natural.filter(({ counters }) => counters !== 'exact').map(told)).to.deep.equal([]);
     });
@@ -226,7 +237,9 @@ describe('what is known of real kernels', function () {
 
   for (const kernel of ['freebsd13', 'freebsd14', 'openbsd80']) {
     it(`${kernel}: lower bounds hold at least 90 % of the octets of their TCP flows`, async () => {
-      const flows = (await flowsWhere(new RegExp(`^${kernel}/(basic|taponly|bulk|poll|special|ha\\.)`))).filter(
+      const flows = (
+        await flowsWhere(new RegExp(`^${kernel}/(basic|taponly|bulk|poll|special|ha\\.)`))
+      ).filter(
         ({ state, counters }) => state.proto === 6 && (counters === 'partial' || counters === 'tcpseq'),
       );
       const sum = (octets: (flow: Flow) => bigint) => flows.reduce((total, flow) => total + octets(flow), 0n);
@@ -243,7 +256,9 @@ describe('what is known of real kernels', function () {
   });
 
   it('ends are true to 1.1 seconds where the capture shows them', async () => {
-    const flows = await flowsWhere(/^(freebsd1[34]|openbsd80)\/(taponly|basic|special|day|bulk|min-late|min-syn|fields)/);
+    const flows = await flowsWhere(
+      /^(freebsd1[34]|openbsd80)\/(taponly|basic|special|day|bulk|min-late|min-syn|fields)/,
+    );
     const wrong = flows.filter(
       ({ end, state }) => state.lastPacketMs !== undefined && Math.abs(end - state.lastPacketMs) > 1100,
     );

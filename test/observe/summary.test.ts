@@ -166,6 +166,7 @@ describe('the summary in JSON', () => {
         pfctlFailures: 0,
       },
       forwarded: { statesSampled: 0, pairs: 0 },
+      joins: { differing: 0, alone: 0, early: 0 },
       skipped: { empty: 7, direction: 3 },
       flows: 5,
       counters: { exact: 2, partial: 1, tcpseq: 1, none: 1 },

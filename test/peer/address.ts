@@ -1,4 +1,5 @@
 /** IP addresses as text and octets, for the other ends of the tests. */
+import { SocketAddress } from 'node:net';
 
 /** 4 or 16 octets. Throws on text that is no address: the tests write only addresses they mean. */
 export function addressOctets(text: string): Buffer {
@@ -20,4 +21,12 @@ export function addressOctets(text: string): Buffer {
     octets.writeUInt16BE(group, 2 * n);
   });
   return octets;
+}
+
+/** The text of 4 or 16 octets; of IPv6 as RFC 5952 has it. */
+export function addressText(octets: Uint8Array): string {
+  if (octets.length === 4) return octets.join('.');
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
+  const groups = Array.from({ length: 8 }, (_, n) => view.getUint16(2 * n).toString(16));
+  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
 }

@@ -3,8 +3,8 @@ import { SocketAddress } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { FlowRows } from '../../protocol/flow/flow-record.js';
 import { locatePfsync, Payload } from '../../protocol/capture/link.js';
+import type { FlowRows } from '../../protocol/flow/flow-record.js';
 import {
   INBOUND,
   ORIGINAL_DESTINATION,
@@ -12,11 +12,16 @@ import {
   TRANSLATED_DESTINATION,
   TRANSLATED_SOURCE,
 } from '../../protocol/flow/pf-terms.js';
-import { type PfsyncHandler, PfsyncReader, type Verdict } from '../../protocol/pfsync/message.js';
-import type { RecordKind } from '../../protocol/pfsync/action.js';
-import type { BulkView, ClearView, CompressedUpdateView, StateKeyView } from '../../protocol/pfsync/record.js';
-import type { StateRow } from '../../protocol/pfsync/state.js';
 import { DIRECTION, newVolume, OCTETS_HIGH, PACKETS_HIGH } from '../../protocol/flow/volume.js';
+import type { RecordKind } from '../../protocol/pfsync/action.js';
+import { type PfsyncHandler, PfsyncReader, type Verdict } from '../../protocol/pfsync/message.js';
+import type {
+  BulkView,
+  ClearView,
+  CompressedUpdateView,
+  StateKeyView,
+} from '../../protocol/pfsync/record.js';
+import type { StateRow } from '../../protocol/pfsync/state.js';
 import { readCapture } from '../../src/source/capture-file.js';
 import { endedState } from '../peer/ended-state.js';
 import { encodeMessage, encodeState } from '../peer/pfsync-writer.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import type { RecordKind } from '../../protocol/pfsync/action.js';
+import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { counterKind, expectedRecords } from '../peer/expected-json.js';
 import { type Simulation, type SimulationOptions, simulate } from '../peer/firewall.js';
 import { SIZES, WIRE_VERSIONS } from '../peer/pfsync-writer.js';

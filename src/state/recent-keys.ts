@@ -1,17 +1,18 @@
-/**
- * Keys of states that ended a short while ago. Records of such a state may still come: an answer or a bulk update that was on
- * its way, the delete of the other firewall of a pair, updates of the dead after a flush. They must not open it again.
- */
+/** Keys of states to which something happened a short while ago: a table of fixed size, in which a newer key may replace another. */
 const ENTRIES = 65_536;
 const WORDS = 4;
-/** Seconds. A bulk update of a large table takes 45. */
-const LATE = 300;
 
-export class RecentlyEnded {
+export class RecentKeys {
   /** Key and time in seconds, by a hash of the key; made with the first. */
   #entries: Int32Array | undefined;
+  readonly #seconds: number;
 
-  /** The state with this key ended at `now`, in milliseconds since the epoch. */
+  /** A key is recent for so many seconds. */
+  constructor(seconds: number) {
+    this.#seconds = seconds;
+  }
+
+  /** It happened to this state at `now`, in milliseconds since the epoch. */
   add(idFirst: number, idSecond: number, creatorId: number, now: number): void {
     this.#entries ??= new Int32Array(ENTRIES * WORDS);
     const entries = this.#entries;
@@ -19,7 +20,7 @@ export class RecentlyEnded {
     entries[at] = idFirst;
     entries[at + 1] = idSecond;
     entries[at + 2] = creatorId;
-    entries[at + 3] = now / 1000;
+    entries[at + 3] = secondsOf(now);
   }
 
   has(idFirst: number, idSecond: number, creatorId: number, now: number): boolean {
@@ -31,7 +32,7 @@ export class RecentlyEnded {
       entries[at + 1] === idSecond &&
       entries[at + 2] === creatorId &&
       entries[at + 3] !== 0;
-    return isKey && Math.abs(now / 1000 - entries[at + 3]!) <= LATE;
+    return isKey && Math.abs((secondsOf(now) - entries[at + 3]!) | 0) <= this.#seconds;
   }
 
   /** The key belongs to a new state. */
@@ -42,6 +43,11 @@ export class RecentlyEnded {
     if (entries[at] === idFirst && entries[at + 1] === idSecond && entries[at + 2] === creatorId)
       entries[at + 3] = 0;
   }
+}
+
+/** 32 bits, of which only differences count: they wrap around in 2038. Never 0, which is no time. */
+function secondsOf(time: number): number {
+  return (time / 1000) | 1;
 }
 
 function placeOf(idFirst: number, idSecond: number, creatorId: number): number {
