@@ -83,7 +83,7 @@ describe('tcpControlBits', () => {
     });
   }
 
-  it('tells only of the initiator where pf did not follow the responder, as under sloppy', () => {
+  it('is known of the initiator only where pf did not follow the responder, as under sloppy', () => {
     const samples = [4, 7, 9].flatMap((source) => [
       { source, reply: 0 as const },
       { source, reply: 1 as const },
@@ -245,8 +245,8 @@ describe('options data', () => {
       });
       const lastRefresh = messages.slice(before);
       expect(lastRefresh.flatMap(({ templates }) => templates)).to.include.members([8192, 8193]);
-      const told = lastRefresh.flatMap(({ options }) => options.filter(({ fields }) => fields.has('82')));
-      expect(new Set(told.map(({ fields }) => fields.get('10'))).size).to.equal(100);
+      const named = lastRefresh.flatMap(({ options }) => options.filter(({ fields }) => fields.has('82')));
+      expect(new Set(named.map(({ fields }) => fields.get('10'))).size).to.equal(100);
     });
 
     it(`${format}: names that a hostile sender made up are text, and not without end`, () => {
@@ -290,7 +290,7 @@ describe('export statistics', () => {
   const totals = (collector: Collector, key: string) =>
     collector.options.filter(({ fields }) => fields.has(key)).map(({ fields }) => fields.get(key));
 
-  it('tell at the end what was sent in the domain of the flows, what was not, and what was not read', () => {
+  it('report at the end what was sent in the domain of the flows, what was not, and what was not read', () => {
     const lost = { notSentMessages: 1, notSentOctets: 100, notSentRecords: 5 };
     const collector = exported(new Array<Sample>(60).fill({}), { counts: { ...COUNTS, ...lost } });
     const own = collector.messages.filter(({ domain }) => domain === 42);
@@ -373,7 +373,7 @@ describe('biflow', () => {
     );
   });
 
-  it('tells the flags of both ends', () => {
+  it('has the flags of both ends', () => {
     const [flow] = exported([{ state: { peers: peers(7, 4) } }], { biflow: true }).flows;
     expect(flow?.fields.get('6')).to.equal(0x13);
     expect(flow?.fields.get('e29305:6')).to.equal(0x02);
