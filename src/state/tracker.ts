@@ -173,8 +173,12 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.insert += count;
     this.requests?.heard();
     this.finishEnding();
+    const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
+      // Neither the time to live nor counters are told.
+      const isBare = words[n * ROW + EXPIRE] === 0 && !areCounted(view, n * ROW_OCTETS + 4 * OCTETS);
+      if (isBare) words[n * ROW + EXPIRE] = -1;
       this.#learn(this.table.findRow(n), n, FROM_INSERT);
     }
     this.#flushEnded();
@@ -494,7 +498,7 @@ export class StateTracker implements PfsyncHandler {
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
     const silence = this.#silence(row);
-    if (this.#version >= 5 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
   /**
