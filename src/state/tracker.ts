@@ -432,13 +432,15 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /** An answer tells of packets that passed before it, since the counters were last told. */
+  /** An answer tells of packets that passed before it, since the counters were last told; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
     const now = table.now[0]!;
-    table.now[0] = this.#lastPacket(row);
-    table.hearTraffic(slot);
-    table.now[0] = now;
+    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
+      table.now[0] = this.#lastPacket(row);
+      table.hearTraffic(slot);
+      table.now[0] = now;
+    }
     table.hear(slot);
   }
 
