@@ -242,8 +242,8 @@ export class StateTable {
     const hotAt = rows.hotAt(slot);
     const now = this.now[0]!;
     doubles[at + HEARD] = now;
-    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
     if (hot[hotAt + SENDER] !== this.sender) {
+      // Before the time of the last traffic is that of both.
       this.#hearPeer(slot);
     } else {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
@@ -251,6 +251,7 @@ export class StateTable {
         rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
       }
     }
+    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
   }
 
   /** The state was first seen in a full record that shows no traffic: its last packet passed at `time`, as far as is known. */
