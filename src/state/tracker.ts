@@ -471,7 +471,7 @@ export class StateTracker implements PfsyncHandler {
     }
     let slot = known;
     const isKnown = slot !== NO_SLOT;
-    const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
+    const reason = isKnown && !isKilled(table, slot, this.#times[1]!) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
       const given = this.#givenUp.take(row);
@@ -498,7 +498,7 @@ export class StateTracker implements PfsyncHandler {
   #letGo(slot: number, key: StateKeyView): void {
     const { states } = this.#statistics;
     if (slot !== NO_SLOT) {
-      this.#deleted(slot, isKilled(this.table, slot) ? FORCED_END : this.#naturalEnd(slot));
+      this.#deleted(slot, isKilled(this.table, slot, this.#times[1]!) ? FORCED_END : this.#naturalEnd(slot));
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
