@@ -243,7 +243,7 @@ export class StateTable {
     const now = this.now[0]!;
     doubles[at + HEARD] = now;
     if (hot[hotAt + SENDER] !== this.sender) {
-      // Before the time of the last traffic is that of both.
+      // A new report takes over the time of the last traffic: up to here that is the first firewall's.
       this.#hearPeer(slot);
     } else {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
