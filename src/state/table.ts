@@ -259,13 +259,13 @@ export class StateTable {
     // Its report keeps when the record's own firewall last showed traffic: that is not now.
     if (isPeer) this.#hearPeer(slot);
     doubles[at + HEARD] = now;
-    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
     if (!isPeer) {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
       if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
         rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
       }
     }
+    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
   }
 
   /**

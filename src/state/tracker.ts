@@ -483,14 +483,16 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /** An answer tells of packets that passed before it, and that no other message has told of. */
+  /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
     const now = table.now[0]!;
-    const silence = this.#silence(row);
-    table.now[0] = silence > 0 ? now - 1000 * silence : now;
-    table.hearTraffic(slot);
-    table.now[0] = now;
+    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
+      const silence = this.#silence(row);
+      table.now[0] = silence > 0 ? now - 1000 * silence : now;
+      table.hearTraffic(slot);
+      table.now[0] = now;
+    }
     table.hear(slot);
   }
 
@@ -522,7 +524,7 @@ export class StateTracker implements PfsyncHandler {
     }
     let slot = known;
     const isKnown = slot !== NO_SLOT;
-    const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
+    const reason = isKnown && !isKilled(table, slot, this.#times[1]!) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
       this.requests?.opened(slot);
@@ -560,7 +562,7 @@ export class StateTracker implements PfsyncHandler {
   #letGo(slot: number, key: StateKeyView): void {
     const { states } = this.#statistics;
     if (slot !== NO_SLOT) {
-      this.#deleted(slot, isKilled(this.table, slot) ? FORCED_END : this.#naturalEnd(slot));
+      this.#deleted(slot, isKilled(this.table, slot, this.#times[1]!) ? FORCED_END : this.#naturalEnd(slot));
       return;
     }
     const { idFirst, idSecond, creatorId } = key;

@@ -77,6 +77,12 @@ describe('two firewalls that speak of one state', () => {
     expect(ended(converter, T0 + 71_000)).to.deep.equal(['exact', 700n]);
   });
 
+  it('are both final where the first one was told before the failover, and had nothing to say since', () => {
+    const converter = opened().message(compressedUpdateOf(state(0)), T0 + 10_000, BACKUP);
+    converter.message(updateOf(state(400, 50)), T0 + 12_000, BACKUP);
+    expect(ended(converter, T0 + 63_000)).to.deep.equal(['exact', 700n]);
+  });
+
   it('are not final where one that showed traffic was not asked after it', () => {
     const unasked = opened().message(compressedUpdateOf(state(0)), T0 + 500, BACKUP);
     expect(ended(unasked, T0 + 61_000), 'never').to.deep.equal(['partial', 300n]);

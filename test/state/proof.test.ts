@@ -70,6 +70,12 @@ describe('counters that are proven final', () => {
       expect(told(answered, T0 + 61_000, version)).to.deep.equal(EXACT_UPDATE);
     });
 
+    it(`do not seem killed where messages were lost: packets may have shortened their time (${version})`, () => {
+      const lossy = opened();
+      lossy.tracker.lost(T0 + 10_000);
+      expect(told(lossy, T0 + 40_000, version)).to.deep.equal(['partial', 'insert', 1]);
+    });
+
     it(`are none of a clear before its time (${version})`, () => {
       const [flow] = opened().message(clearOf('', version), T0 + 30_000).records;
       expect([flow?.pf.counters, flow?.flowEndReason]).to.deep.equal(['partial', 4]);
