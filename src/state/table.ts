@@ -89,9 +89,6 @@ export interface PeerReport {
   readonly ownTraffic: number;
 }
 
-/** Milliseconds. What is left of a timeout is told in seconds, and pf counts by the ticks of its purge. */
-const GUESS_TOLERANCE = 2000;
-
 export class StateTable {
   /** Time of the message at hand, in milliseconds since the epoch. Set by the tracker. */
   readonly now = new Float64Array(1);
@@ -277,8 +274,7 @@ export class StateTable {
     const { hot, doubles } = rows.slab(slot);
     const at = rows.doublesAt(slot) + TRAFFIC;
     const isSure = (hot[rows.hotAt(slot) + FLAGS]! & (SHOWED_TRAFFIC | HAS_PEER)) !== 0;
-    if (isSure && time < doubles[at]! + GUESS_TOLERANCE) return;
-    doubles[at] = Math.max(time, this.start(slot));
+    doubles[at] = Math.max(time, isSure ? doubles[at]! : this.start(slot));
   }
 
   #hearPeer(slot: number): void {

@@ -444,7 +444,8 @@ export class StateTracker implements PfsyncHandler {
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
-    if (moved && isExplained) this.#guessLastPacket(slot, row);
+    // Of an overdue state it is not known for how long.
+    if (moved && isExplained && words[row * ROW + EXPIRE] !== 0) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
