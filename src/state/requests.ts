@@ -100,7 +100,10 @@ export class StateRequests {
     this.#bulk.source(sender, version);
   }
 
-  /** A record that only a firewall sends: it can be asked from now on. */
+  /**
+   * A record that only a firewall through which packets pass sends: it can be asked from now on. Deletes come from the backup
+   * of a pair, too, which has nothing to tell, and whose answers would keep the other one's states alive.
+   */
   heard(): void {
     if (!this.#isFirewall) this.#isFirewall = this.#bulk.heard();
   }

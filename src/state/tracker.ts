@@ -182,7 +182,6 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
-    this.requests?.heard();
     this.finishEnding();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
@@ -213,7 +212,6 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.requests?.heard();
     this.finishEnding();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
