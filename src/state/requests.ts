@@ -46,15 +46,14 @@ const TIME_WAIT = 10;
 const SCTP_CLOSING = 23;
 const SCTP_CLOSED = 24;
 
-/** Words of a slot: the tick at which it stands in the wheel (0: nowhere), the latest tick for the request, flags, and SCALE. */
+/** Words of a slot: the tick at which it stands in the wheel (0: nowhere), the latest tick for the request, flags, and REPORTED. */
 const SCHEDULED = 0;
 const DEADLINE = 1;
 const FLAGS = 2;
-/** How the firewall's timeouts compare with the usual ones, by the last report: thousandths. */
-const SCALE = 3;
+/** The last report: pf's timeout in the low octet, and how many seconds were left to live. */
+const REPORTED = 3;
 const WORDS = 4;
-const USUAL = 1000;
-const LARGEST_SCALE = 1_000_000;
+const LONGEST = 0x7f_ffff;
 /** A usual timeout in place of one that is not known. Seconds. */
 const SOME_TIMEOUT = 30;
 
@@ -69,6 +68,8 @@ const NEEDED = 16;
 const QUEUED = 32;
 
 export class StateRequests {
+  /** Nobody needs it, but without it `prefetch` would not have to read. */
+  seen = 0;
   readonly #table: StateTable;
   readonly #counts: RequestCounts;
   readonly #interval: number;
@@ -113,6 +114,16 @@ export class StateRequests {
     this.#bulk.seen(status, this.#table.now[0]!);
   }
 
+  /** Has the processor load what is kept of the states that the table expects, as the table does with its rows. */
+  prefetch(count: number): void {
+    let seen = 0;
+    for (let n = 0; n < count; n++) {
+      const slot = this.#table.guess(n);
+      if (slot !== NO_SLOT) seen ^= this.#wordsOf(slot)[atOf(slot) + FLAGS]!;
+    }
+    this.seen = seen;
+  }
+
   /** A state was opened, and its counters reported. */
   opened(slot: number): void {
     const words = this.#wordsOf(slot);
@@ -120,14 +131,14 @@ export class StateRequests {
     const protocol = this.#table.protocol(slot);
     const isIcmp = protocol === ICMP || protocol === ICMP6;
     words[at + FLAGS] = protocol === TCP ? IS_TCP : protocol === SCTP ? IS_SCTP : isIcmp ? IS_ICMP : 0;
-    words[at + SCALE] = this.#scaleOf(slot);
+    words[at + REPORTED] = this.#reported(slot);
   }
 
   /** The counters of a state were reported. */
   counted(slot: number): void {
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
-    words[at + SCALE] = this.#scaleOf(slot);
+    words[at + REPORTED] = this.#reported(slot);
     const flags = words[at + FLAGS]!;
     const isNeeded = (flags & NEEDED) !== 0 && unreportedBy(this.#table, slot).length > 0;
     if (!isNeeded) words[at + FLAGS] = flags & KIND;
@@ -139,7 +150,7 @@ export class StateRequests {
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
     const now = this.#tickNow();
-    const latest = now + Math.min(this.#interval, this.#lifetime(slot) >> 1);
+    const latest = now + Math.min(this.#interval, this.#lifetime(slot, words[at + REPORTED]!) >> 1);
     let flags = words[at + FLAGS]!;
     if ((flags & NEEDED) === 0) {
       flags = (flags & KIND) | NEEDED;
@@ -232,7 +243,10 @@ export class StateRequests {
       return;
     }
     words[at + FLAGS] = flags | QUEUED;
-    this.#queue.add(slot, this.#tickOf(this.#table.lastSign(slot)) + this.#lifetime(slot));
+    this.#queue.add(
+      slot,
+      this.#tickOf(this.#table.lastSign(slot)) + this.#lifetime(slot, words[at + REPORTED]!),
+    );
   }
 
   #dueTick(slot: number, flags: number, deadline: number): number {
@@ -246,20 +260,26 @@ export class StateRequests {
     if (kind === IS_ICMP) return true;
     const peers = this.#table.peers(slot);
     if (kind === IS_TCP) return isClosing(peers & 255) && isClosing((peers >>> 8) & 255);
-    const timeout = (peers >>> 16) & 255;
+    const timeout = timeoutOf(peers);
     return kind === IS_SCTP && (timeout === SCTP_CLOSING || timeout === SCTP_CLOSED);
   }
 
-  /** Ticks that the state lives on after a packet, as far as the last report lets one guess. */
-  #lifetime(slot: number): number {
-    const scale = this.#wordsOf(slot)[atOf(slot) + SCALE]!;
-    return Math.min((usualTimeout(this.#table.peers(slot)) * SECOND * scale) / USUAL, 2 ** 30) | 0;
+  #reported(slot: number): number {
+    const remaining = this.#table.remaining(slot);
+    const timeout = timeoutOf(this.#table.peers(slot));
+    const isKnown = remaining >= 0 && remaining < LONGEST;
+    return ((isKnown ? remaining : LONGEST) << 8) | timeout;
   }
 
-  #scaleOf(slot: number): number {
-    const remaining = this.#table.remaining(slot);
-    if (remaining < 0) return USUAL;
-    return Math.min((USUAL * remaining) / usualTimeout(this.#table.peers(slot)), LARGEST_SCALE);
+  /**
+   * Ticks that the state lives on after a packet, at least: what it had left to live at its last report. Where it has another
+   * timeout since, the firewall's are shorter than the usual ones to the same degree.
+   */
+  #lifetime(slot: number, reported: number): number {
+    const remaining = reported >>> 8;
+    const timeout = timeoutOf(this.#table.peers(slot));
+    const scale = timeout === (reported & 255) ? 1 : usualTimeout(timeout) / usualTimeout(reported & 255);
+    return SECOND * Math.min(remaining * scale, LONGEST);
   }
 
   #schedule(slot: number, tick: number): void {
@@ -317,7 +337,12 @@ function isClosing(peerState: number): boolean {
   return peerState === FIN_WAIT_2 || peerState === TIME_WAIT;
 }
 
-/** Seconds, by the peers' word of a hot row. */
-function usualTimeout(peers: number): number {
-  return timeoutSeconds((peers >>> 16) & 255) || SOME_TIMEOUT;
+/** pf's timeout, by the peers' word of a hot row. */
+function timeoutOf(peers: number): number {
+  return (peers >>> 16) & 255;
+}
+
+/** Seconds. */
+function usualTimeout(timeout: number): number {
+  return timeoutSeconds(timeout) || SOME_TIMEOUT;
 }

@@ -168,6 +168,11 @@ export class StateTable {
     this.seen = seen;
   }
 
+  /** The slot that an expected state probably has; NO_SLOT where it has none. */
+  guess(n: number): number {
+    return this.#index.guess(n);
+  }
+
   findExpected(n: number): number {
     return this.#index.findExpected(n);
   }

@@ -405,6 +405,7 @@ export class StateTracker implements PfsyncHandler {
       table.expect(n, idFirst, idSecond, creatorId);
     }
     table.prefetch(count, whole);
+    this.requests?.prefetch(count);
   }
 
   /** A full record that reports a state as it is. */

@@ -90,8 +90,13 @@ describe('raw socket', () => {
         '0'.repeat(32),
       ];
       const others = refused.map((address) => ({ address, message: requests(6, 1), interfaceName: 'sync0' }));
-      const results = send(namespace, [...others, ...sendings]);
-      expect(results).to.deep.equal([...refused.map(() => 'EADDRNOTAVAIL'), ...sendings.map(() => 'sent')]);
+      const broadcast = { address: 'c00002ff', message: requests(6, 1), interfaceName: 'sync0' };
+      const results = send(namespace, [...others, broadcast, ...sendings]);
+      expect(results).to.deep.equal([
+        ...refused.map(() => 'EADDRNOTAVAIL'),
+        'EACCES',
+        ...sendings.map(() => 'sent'),
+      ]);
       for (const { address, message } of sendings) {
         const frame = Buffer.from(String((await nextOfProtocol(lines)).value), 'hex');
         expect(frame.subarray(0, 6).toString('hex')).to.equal(FIREWALL_MAC.replaceAll(':', ''));
