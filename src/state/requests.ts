@@ -9,6 +9,7 @@ import { BulkRequests } from './bulk-requests.js';
 import { ROW_MASK, ROW_SHIFT, ROWS } from './hot-row.js';
 import { unreportedBy } from './proof.js';
 import { NO_SLOT, type StateTable } from './table.js';
+import { Ticks } from './ticks.js';
 import { timeoutSeconds } from './timeouts.js';
 import { FURTHEST, TimingWheel } from './timing-wheel.js';
 import { UnknownStates } from './unknown-states.js';
@@ -79,8 +80,9 @@ export class StateRequests {
   readonly #queue = new UrgencyQueue();
   readonly #unknown: UnknownStates;
   readonly #slabs: (Int32Array | undefined)[] = [];
-  /** Milliseconds since the epoch of tick 0, and when `take` was last called. */
-  readonly #times = new Float64Array(2).fill(Number.NaN);
+  readonly #ticks = new Ticks(TICK, FURTHEST);
+  /** When `take` was last called, in milliseconds since the epoch. */
+  readonly #takenAt = Float64Array.of(Number.NaN);
   /** States that may be requested now; the rest of one is kept. */
   #budget = 0;
   #sender = 0;
@@ -149,7 +151,7 @@ export class StateRequests {
     if (!this.#isFirewall) return;
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
-    const now = this.#tickNow();
+    const now = Math.max(this.#ticks.of(this.#table.now[0]!), this.#wheel.current);
     const latest = now + Math.min(this.#interval, this.#lifetime(slot, words[at + REPORTED]!) >> 1);
     let flags = words[at + FLAGS]!;
     if ((flags & NEEDED) === 0) {
@@ -183,7 +185,8 @@ export class StateRequests {
 
   /** Hands over what is to be requested at `now`, in milliseconds since the epoch; to be called several times a second. */
   take(now: number, sender: RequestSender): void {
-    this.#wheel.advance(this.#advanceTo(now), (slot, tick) => this.#due(slot, tick));
+    this.#earn(now);
+    this.#wheel.advance(this.#ticks.advance(now), (slot, tick) => this.#due(slot, tick));
     const bulk = this.#bulk.take(now);
     if (bulk !== undefined) sender.requestAll(bulk);
     const unknown = this.#queue.size === 0 ? this.#budget : UNKNOWN_SHARE * this.#budget;
@@ -192,6 +195,13 @@ export class StateRequests {
       this.#unknown.take((...key) => this.#askUnknown(sender, ...key));
     }
     while (this.#queue.size > 0 && this.#budget >= 1) this.#ask(this.#queue.take(), sender);
+  }
+
+  /** What may be requested grows with the time. */
+  #earn(now: number): void {
+    const since = Number.isNaN(this.#takenAt[0]!) ? TICK : Math.max(0, now - this.#takenAt[0]!);
+    this.#takenAt[0] = now;
+    this.#budget = Math.min(Math.max(1, BURST * this.#rate), this.#budget + (this.#rate * since) / 1000);
   }
 
   #askUnknown(sender: RequestSender, firewall: number, ...key: [number, number, number]): void {
@@ -245,13 +255,13 @@ export class StateRequests {
     words[at + FLAGS] = flags | QUEUED;
     this.#queue.add(
       slot,
-      this.#tickOf(this.#table.lastSign(slot)) + this.#lifetime(slot, words[at + REPORTED]!),
+      this.#ticks.of(this.#table.lastSign(slot)) + this.#lifetime(slot, words[at + REPORTED]!),
     );
   }
 
   #dueTick(slot: number, flags: number, deadline: number): number {
     if (!this.#isEnding(slot, flags)) return deadline;
-    return Math.min(deadline, this.#tickOf(this.#table.lastSign(slot)) + QUIET);
+    return Math.min(deadline, this.#ticks.of(this.#table.lastSign(slot)) + QUIET);
   }
 
   /** Whether nothing more is expected of the state. */
@@ -287,38 +297,6 @@ export class StateRequests {
     const at = Math.min(Math.max(tick, current + 1), current + FURTHEST);
     this.#wordsOf(slot)[atOf(slot) + SCHEDULED] = at;
     this.#wheel.add(slot, at);
-  }
-
-  /** The tick of a time in milliseconds since the epoch; one that the wheel has passed or does not reach yet is its nearest. */
-  #tickOf(time: number): number {
-    if (Number.isNaN(this.#times[0]!)) this.#times[0] = time;
-    const { current } = this.#wheel;
-    const tick = Math.floor((time - this.#times[0]!) / TICK);
-    return Math.min(Math.max(tick, current - FURTHEST), current + FURTHEST);
-  }
-
-  #tickNow(): number {
-    return Math.max(this.#tickOf(this.#table.now[0]!), this.#wheel.current);
-  }
-
-  /** Earns what may be requested by `now`. Returns its tick. */
-  #advanceTo(now: number): number {
-    const tick = this.#tickNowAt(now);
-    const since = Math.max(0, now - (Number.isNaN(this.#times[1]!) ? now - TICK : this.#times[1]!));
-    this.#times[1] = now;
-    const most = Math.max(1, BURST * this.#rate);
-    this.#budget = Math.min(most, this.#budget + (this.#rate * since) / 1000);
-    return tick;
-  }
-
-  /** Where the clock was set, ticks go on as they were. */
-  #tickNowAt(now: number): number {
-    const tick = this.#tickOf(now);
-    const { current } = this.#wheel;
-    const isSet = tick < current - SECOND || tick === current + FURTHEST;
-    if (!isSet) return tick;
-    this.#times[0] = now - TICK * Math.max(tick, current);
-    return Math.max(tick, current);
   }
 
   #wordsOf(slot: number): Int32Array {

@@ -524,7 +524,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    table.hearTraffic(slot);
+    table.hearPacket(slot);
     this.requests?.traffic(slot);
   }
 
