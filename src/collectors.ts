@@ -97,7 +97,7 @@ function adviser(log: Log): () => void {
     log.info(
       `sending at ${DEFAULT_DATAGRAMS} datagrams a second, which collectors keep up with; ` +
         'to go faster give --rate (records a second, 0 is no limit) and the collector a larger receive buffer, ' +
-        'or use tcp://',
+        'or use tcp:// with -v 10',
     );
   };
 }

@@ -7,6 +7,7 @@ import {
   ADDRESS,
   ADDRESSES,
   DESCRIPTION,
+  END,
   FLOW,
   ICMP,
   INTERFACES,
@@ -18,13 +19,13 @@ import {
   REPLY_COUNTERS,
   ROW,
   ROW_DOUBLES,
+  START,
   STATE,
-  UPTIMES,
 } from '../flow/row.js';
 import type { FlowMemory } from '../flow/rows.js';
 import type { NatView } from '../flow/terms.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { BOOT, HEADER, NOW } from './message-time.js';
+import { BOOT, HEADER, LATEST, NOW, REACH } from './message-time.js';
 import { sidesShown } from './nat-side.js';
 import { MOST_PARTS, partsFor, shareOf } from './split.js';
 import { MessageClock, rowUptimes } from './uptime.js';
@@ -68,6 +69,7 @@ export function fixedRecordEncoder(
   const octets = new Uint8Array(out.buffer);
   /** All ones in the word that has the flags. */
   const inNinth = format.flags.word === 9 ? -1 : 0;
+  const reach = REACH;
   const flagsShift = format.flags.shift;
 
   let sequence = engine.sequence;
@@ -90,7 +92,8 @@ export function fixedRecordEncoder(
       }
       times[NOW] = doubles[n * ROW_DOUBLES + OBSERVED]!;
       if (next !== headerLength && !uptimes.hold(n)) close();
-      let isClipped = next === headerLength ? 0 : uptimes.fill(n);
+      const start = doubles[n * ROW_DOUBLES + START]!;
+      const end = doubles[n * ROW_DOUBLES + END]!;
       // A type belongs to the forward record, and to the family that it is of.
       const icmp = (words[row + ICMP]! << 16) & (((protocols >>> 1) & 1) - 1);
       for (let reply = 0; reply < 2; reply++) {
@@ -100,12 +103,17 @@ export function fixedRecordEncoder(
         const isLarge = (words[counters + OCTETS]! | words[counters + PACKETS]!) !== 0;
         const parts = isLarge ? partsOf(counters) : 1;
         for (let part = 0; part < parts; part++) {
-          if (next === headerLength) {
-            clock.open();
-            isClipped = uptimes.fill(n);
-          }
-          clipped += isClipped;
+          if (next === headerLength) clock.open();
           const at = next;
+          let uptime = start - times[BOOT]!;
+          let lastUptime = end - times[BOOT]!;
+          if (uptime < 0) {
+            clipped++;
+            uptime = 0;
+          }
+          if (lastUptime < 0) lastUptime = 0;
+          if (lastUptime > reach) lastUptime = reach;
+          if (end > times[LATEST]!) times[LATEST] = end;
           const interfaces = row + INTERFACES + 2 * reply;
           const description = words[row + DESCRIPTION + view]!;
           const flags = (description >>> 24) << flagsShift;
@@ -115,8 +123,8 @@ export function fixedRecordEncoder(
           out[at + 3] = (words[interfaces]! >>> 16) | (words[interfaces + 1]! & -65536);
           out[at + 4] = isLarge ? share(counters + PACKETS, parts, part) : words[counters + PACKETS + 1]!;
           out[at + 5] = isLarge ? share(counters + OCTETS, parts, part) : words[counters + OCTETS + 1]!;
-          out[at + 6] = words[row + UPTIMES]!;
-          out[at + 7] = words[row + UPTIMES + 1]!;
+          out[at + 6] = swapOctets(uptime | 0);
+          out[at + 7] = swapOctets(lastUptime | 0);
           out[at + 8] = words[row + PORTS + view]! | (icmp & (reply - 1));
           out[at + 9] = ((description & 255) << 16) | (flags & inNinth);
           out[at + 10] = flags & ~inNinth;

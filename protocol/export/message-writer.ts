@@ -16,7 +16,7 @@ export interface Dialect {
   readonly alignsSets: boolean;
   /** `times` are those of the message (message-time). */
   writeHeader(view: DataView, message: MessageHeader, times: Float64Array): void;
-  /** The four octets behind the id of an Options Template Record, which tell where its scopes end. */
+  /** The four octets behind the id of an Options Template Record, the numbers or lengths of its scopes and fields. */
   writeScopes(view: DataView, at: number, scopes: number, fields: number): void;
 }
 

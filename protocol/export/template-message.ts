@@ -6,9 +6,12 @@ import {
   FACTS,
   FLOW,
   INTERFACE,
-  INTERFACES,
+  JOINED,
   OBSERVED,
+  ORIGIN,
+  OTHER_INTERFACE,
   PROTOCOLS,
+  ROUTE,
   ROW,
   ROW_DOUBLES,
   STATE,
@@ -86,8 +89,8 @@ export function templateEncoder(
   /** By provenance: UNCOUNTED, or BOTH where counted flows become one record. */
   const volumeKinds = new Int32Array(4).fill(BOTH);
   volumeKinds[NONE] = UNCOUNTED;
-  /** The ifIndex of the row before, in wire order. */
-  let lastIndex = 0;
+  /** 1 where the interface has been announced; as `interfaces.indexes`. */
+  let announced = new Uint8Array(interfaces.indexes.length);
   let clipped = 0;
   let wasRefreshed = false;
   let areStatisticsDue = false;
@@ -111,8 +114,7 @@ export function templateEncoder(
       const directions = (flow >>> 8) & 255;
       if (directions === 0) continue;
       advance(n);
-      const index = words[row + INTERFACES]! | words[row + INTERFACES + 1]!;
-      if (announcesNames && index !== lastIndex) useInterface(row, index);
+      if (announcesNames) useInterfaces(row);
       // What a flow is cannot be predicted: its kind is put together without branches.
       const side = sides[words[row + STATE]! & 3]!;
       const protocols = words[row + PROTOCOLS]!;
@@ -177,10 +179,20 @@ export function templateEncoder(
     return template;
   }
 
-  /** Announces the interface of the row before a record shows it. */
-  function useInterface(row: number, index: number): void {
-    lastIndex = index;
-    exportOptions?.use(swapOctets(index) >>> 0, interfaces.names[words[row + INTERFACE]!]!);
+  /** Announces the interfaces of the row before a record shows them. */
+  function useInterfaces(row: number): void {
+    useInterface(2 * words[row + INTERFACE]! + ((words[row + STATE]! & 1) ^ 1));
+    useInterface(2 * (words[row + ROUTE]! & 0xffffff) + 1);
+    if ((words[row + ORIGIN]! & JOINED) !== 0) useInterface(2 * words[row + OTHER_INTERFACE]! + 1);
+  }
+
+  /** Two times the interface's number, and 1 more where it is that of outbound states. */
+  function useInterface(key: number): void {
+    if (announced[key] === 1) return;
+    if (key >= announced.length)
+      announced = Uint8Array.from(interfaces.indexes, (_, known) => announced[known] ?? 0);
+    announced[key] = 1;
+    exportOptions?.use(swapOctets(interfaces.indexes[key]!) >>> 0, interfaces.names[key >>> 1]!);
   }
 
   function addNatEvent(n: number): void {

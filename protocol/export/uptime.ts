@@ -37,7 +37,8 @@ export class MessageClock {
   close(): void {
     const { times } = this;
     const now = times[NOW]!;
-    times[HEADER] = now > times[LATEST]! && now <= times[HOLDS_UNTIL]! ? now : times[LATEST]!;
+    const latest = Math.min(times[LATEST]!, times[HOLDS_UNTIL]!);
+    times[HEADER] = now > latest && now <= times[HOLDS_UNTIL]! ? now : latest;
   }
 }
 
@@ -50,6 +51,7 @@ export interface RowUptimes {
 }
 
 export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock): RowUptimes {
+  const reach = REACH;
   return {
     hold(n) {
       const observed = doubles[n * ROW_DOUBLES + OBSERVED]!;
@@ -61,19 +63,12 @@ export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock
     fill(n) {
       const boot = times[BOOT]!;
       const end = doubles[n * ROW_DOUBLES + END]!;
-      const holdsUntil = times[HOLDS_UNTIL]!;
-      if (end > times[LATEST]!) times[LATEST] = end < holdsUntil ? end : holdsUntil;
-      const start = doubles[n * ROW_DOUBLES + START]! - boot;
-      const last = end - boot;
-      words[n * ROW + UPTIMES] = uptimeWord(start);
-      words[n * ROW + UPTIMES + 1] = uptimeWord(last);
-      return start < 0 ? 1 : 0;
+      const startUptime = doubles[n * ROW_DOUBLES + START]! - boot;
+      const endUptime = end - boot;
+      if (end > times[LATEST]!) times[LATEST] = end;
+      words[n * ROW + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
+      words[n * ROW + UPTIMES + 1] = endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
+      return startUptime < 0 ? 1 : 0;
     },
   };
-}
-
-/** In wire order. */
-function uptimeWord(uptime: number): number {
-  if (uptime < 0) return 0;
-  return swapOctets(uptime < REACH ? uptime | 0 : -1);
 }

@@ -47,8 +47,8 @@ export const TRANSLATED_REPLY_PORTS = 37;
 /** Number of the tag that a rule gave the state, in the tag table; 0 is none. */
 export const TAG = 38;
 /**
- * Of protocols without ports, what stands in their place for the source, as numbers: of the original view in the low 16 bits,
- * of the translated view in the high ones. In ICMP it is an id.
+ * Of protocols without ports, what stands in their place, as numbers: of the original view in the low 16 bits, of the
+ * translated view in the high ones. In ICMP it is an id.
  */
 export const IDENTIFIERS = 39;
 /** Up to here is what the state table keeps of a state: an even number of words. */

@@ -157,7 +157,8 @@ function endsAtEndOfFile(
     const count = view.getUint16(at + 2);
     if (number === END_OF_FILE) return count === 1;
     const action = actions[number];
-    if (action === undefined) return false;
+    // No kernel announces no records: what looks so are zeros inside a record of another size.
+    if (action === undefined || count === 0) return false;
     at += SUBHEADER + count * action.size;
   }
   return end < messageEnd && at + SUBHEADER === messageEnd;

@@ -159,7 +159,10 @@ export function stateReader({ rows, interfaces, tags }: FlowMemory): StateReader
       words[row + REPLY_PORTS] = (otherPort | (port << 16)) & mask;
       words[row + TRANSLATED_PORTS] = (portAfter | (otherPortAfter << 16)) & mask;
       words[row + TRANSLATED_REPLY_PORTS] = (otherPortAfter | (portAfter << 16)) & mask;
-      words[row + IDENTIFIERS] = (port | (portAfter << 16)) & ~mask;
+      // Where a version names the firewall's sides instead of source and destination, an inbound state's id is its destination's.
+      const id = port === 0 ? otherPort : port;
+      const idAfter = portAfter === 0 ? otherPortAfter : portAfter;
+      words[row + IDENTIFIERS] = (id | (idAfter << 16)) & ~mask;
       differ |= ((port ^ portAfter) | (otherPort ^ otherPortAfter)) & mask;
       words[row + FACTS] = (differ | -differ) >>> 31;
       if (layout.stateFlags !== 0) {

@@ -1,11 +1,10 @@
 /**
- * Text in ASCII, written into a block of octets. Each function writes at `at` and returns where its text ends; up to
- * EXCESS octets behind that are overwritten with anything.
+ * Text in ASCII, written into a block of octets. Each function writes at `at` and returns where its text ends; up to seven
+ * octets behind that are overwritten with anything.
  */
 
 /** Text is written and copied eight octets at a time, as 64-bit floats: no ASCII is a NaN, whose octets might change. */
 const STEP = 8;
-export const EXCESS = STEP - 1;
 
 /** 64-bit words that hold a writer's pieces. */
 const PIECE_WORDS = 8192;

@@ -4,8 +4,9 @@
  * of the device) is tried again every now and then, and records that find no room in the queue meanwhile are lost.
  */
 import { closeSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
 import { StartError } from '../cli/errors.js';
+import { printable } from '../cli/printable.js';
+import { reasonOf } from '../cli/system-error.js';
 import type { OutputResult } from '../observe/summary.js';
 import type { Log } from '../service/log.js';
 import { STANDARD_OUTPUT } from '../service/standard-streams.js';
@@ -187,8 +188,9 @@ export class OutputFile {
     } else if (code === 'EPIPE') {
       this.isGone = true;
     } else {
+      if (this.#isFailing) this.#errors++;
+      else this.#report(error);
       this.#isFailing = true;
-      this.#report(error);
       this.#tryIn(this.#options.retryDelay ?? RETRY_DELAY);
     }
   }
@@ -284,7 +286,5 @@ export class OutputFile {
 
 /** `FILE: reason`, in one line. */
 function explained(path: string, error: unknown): string {
-  const { errno = 0, message } = error as NodeJS.ErrnoException;
-  const reason = getSystemErrorMap().get(errno)?.[1] ?? message;
-  return `${path === '-' ? 'standard output' : path}: ${reason}`;
+  return `${path === '-' ? 'standard output' : printable(path)}: ${reasonOf(error)}`;
 }

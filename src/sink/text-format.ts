@@ -1,4 +1,4 @@
-/** What the text formats have in common: what a format is, the view that it shows, and text from packets. */
+/** What the text formats have in common: what a format is, its block of lines, and text from packets. */
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import type { NatView } from '../../protocol/flow/terms.js';
 

@@ -30,12 +30,12 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
     : isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
 }
 
-/** Whether the state ends before its time: it was killed. Only without traffic since the report is its time known. */
-export function isKilled(table: StateTable, slot: number): boolean {
+/** Whether the state ends before its time: it was killed. Only without traffic and losses since the report is its time known. */
+export function isKilled(table: StateTable, slot: number, lastLoss: number): boolean {
   if ((table.flags(slot) & UNPROVABLE) !== 0 || table.peer(slot) !== undefined) return false;
   const countedAt = table.countedAt(slot);
-  const isSilentSince = table.lastSign(slot) <= countedAt && table.remaining(slot) >= 0;
-  return isSilentSince && table.now[0]! < countedAt + 1000 * table.remaining(slot) - KILL_HIDES;
+  const isTimeKnown = isSilent(countedAt, table.lastSign(slot), lastLoss) && table.remaining(slot) >= 0;
+  return isTimeKnown && table.now[0]! < countedAt + 1000 * table.remaining(slot) - KILL_HIDES;
 }
 
 const NOBODY: readonly number[] = [];

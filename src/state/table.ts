@@ -353,6 +353,7 @@ export class StateTable {
     const sender = this.sender;
     this.sender = this.#rows.word(slot, SENDER);
     const moved = this.learnCounters(slot, view, 0, remaining, origin);
+    if (moved) this.hearTraffic(slot);
     this.sender = sender;
     forgetSequence(this.#rows, slot);
     return moved;

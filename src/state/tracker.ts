@@ -173,8 +173,12 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.insert += count;
     this.requests?.heard();
     this.finishEnding();
+    const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
+      // Neither the time to live nor counters are told.
+      const isBare = words[n * ROW + EXPIRE] === 0 && !areCounted(view, n * ROW_OCTETS + 4 * OCTETS);
+      if (isBare) words[n * ROW + EXPIRE] = -1;
       this.#learn(this.table.findRow(n), n, FROM_INSERT);
     }
     this.#flushEnded();
@@ -270,8 +274,7 @@ export class StateTracker implements PfsyncHandler {
     const { remaining, age, view } = reported;
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
-    if (moved) table.hearTraffic(slot);
-    else table.hear(slot);
+    table.hear(slot);
     this.requests?.counted(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
@@ -436,7 +439,8 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (isTraffic || (moved && !isExplained && this.#version >= 5)) table.hearTraffic(slot);
+    if (isTraffic) table.hearTraffic(slot);
+    else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
     if (moved && isExplained) this.#guessLastPacket(slot, row);
@@ -478,16 +482,34 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /**
-   * An answer shows no traffic by itself: the state's timeout, and what is left of it, tell when its last packet was. An
-   * earlier sign of traffic is later than that where the firewall's timeouts are shorter than the usual ones.
-   */
+  /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
+  #hearEarlierTraffic(slot: number, row: number): void {
+    const { table } = this;
+    const now = table.now[0]!;
+    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
+      const silence = this.#silence(row);
+      table.now[0] = silence > 0 ? now - 1000 * silence : now;
+      table.hearTraffic(slot);
+      table.now[0] = now;
+    }
+    table.hear(slot);
+  }
+
+  /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
-    const timeout = (this.#rows.words[row * ROW + STATE]! >>> 8) & 255;
-    const silence = timeoutSeconds(timeout) - table.remaining(slot);
-    if (this.#version < 5 || !(silence > 0)) return;
-    table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    const silence = this.#silence(row);
+    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+  }
+
+  /**
+   * Seconds since the last packet of a full record's state, by its timeout and what is left of it. An earlier sign of traffic
+   * is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
+  #silence(row: number): number {
+    const { words } = this.#rows;
+    const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    return timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
@@ -501,7 +523,7 @@ export class StateTracker implements PfsyncHandler {
     }
     let slot = known;
     const isKnown = slot !== NO_SLOT;
-    const reason = isKnown && !isKilled(table, slot) ? this.#naturalEnd(slot) : FORCED_END;
+    const reason = isKnown && !isKilled(table, slot, this.#times[1]!) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
       this.requests?.opened(slot);
@@ -539,7 +561,7 @@ export class StateTracker implements PfsyncHandler {
   #letGo(slot: number, key: StateKeyView): void {
     const { states } = this.#statistics;
     if (slot !== NO_SLOT) {
-      this.#deleted(slot, isKilled(this.table, slot) ? FORCED_END : this.#naturalEnd(slot));
+      this.#deleted(slot, isKilled(this.table, slot, this.#times[1]!) ? FORCED_END : this.#naturalEnd(slot));
       return;
     }
     const { idFirst, idSecond, creatorId } = key;

@@ -40,10 +40,10 @@ const LONGEST = { 4: 1472, 6: 1452 } as const;
 const BLOCK = 512 << 10;
 
 /**
- * Octets waiting at which the producer should pause and may go on: a sender has its next run while the queue
- * is filled again.
+ * Octets waiting at which the producer should pause and may go on: a run and a full block behind it, so that
+ * neither waits for the other.
  */
-const MARKS = { high: 4 * BLOCK, low: 2 * BLOCK };
+const MARKS = { high: 3 * BLOCK, low: 2 * BLOCK };
 const PACED_MARKS = { high: 256 << 10, low: 64 << 10 };
 
 /** Milliseconds in which this machine refuses a datagram to itself. */
@@ -283,10 +283,9 @@ export class UdpTransport implements Transport {
     }
   }
 
-  /** The last datagram may be refused: by this machine soon, by another nobody knows when. */
+  /** The last datagram may be refused: by this machine soon, by another at a time that nobody knows. */
   async #awaitRefusal(): Promise<void> {
-    if (!isOfThisMachine(this.#address)) return;
-    const deadline = monotonic() + LAST_REFUSAL;
+    const deadline = monotonic() + (isOfThisMachine(this.#address) ? LAST_REFUSAL : 0);
     for (;;) {
       this.#sender?.poll();
       if (!this.#refusals.isLatestOpen || monotonic() >= deadline) return;

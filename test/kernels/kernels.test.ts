@@ -1,39 +1,6 @@
 import { expect } from 'chai';
-import { quoteLargeNumbers, run, type Summary } from '../peer/pfflowd.js';
-import { type KernelCapture, kernelCaptures, type TrueEnds, type TrueState } from './truth.js';
-
-/** One line of JSON: a record of a flow. */
-interface JsonRecord {
-  readonly [key: string]: unknown;
-  readonly flowStartMilliseconds: number;
-  readonly flowEndMilliseconds: number;
-  readonly protocolIdentifier: number;
-  readonly octetDeltaCount?: number | string;
-  readonly packetDeltaCount?: number | string;
-  readonly pf: {
-    readonly stateId: string;
-    readonly creatorId: string;
-    readonly direction: 'in' | 'out';
-    readonly counters: 'exact' | 'partial' | 'tcpseq' | 'none';
-    readonly reply: boolean;
-  };
-}
-
-/** Both records of a flow, with the state that it is of. */
-interface Flow {
-  readonly records: readonly JsonRecord[];
-  readonly counters: JsonRecord['pf']['counters'];
-  readonly octets: readonly [bigint, bigint];
-  readonly packets: readonly [bigint, bigint];
-  readonly start: number;
-  readonly end: number;
-  readonly state: TrueState;
-}
-
-interface Converted {
-  readonly flows: readonly Flow[];
-  readonly summary: Summary;
-}
+import { convert, convertAll, endsOf, type Flow, isSame, trueEnds } from './flows.js';
+import { type KernelCapture, kernelCaptures } from './truth.js';
 
 const CAPTURES = kernelCaptures();
 
@@ -42,55 +9,6 @@ const UNKNOWABLE = 'min-exact';
 
 /** The tap of one box of a pair: the truth has what went through the other box, too. */
 const isHalfOfPair = ({ name }: KernelCapture) => /\/(ha|hamixed|defer)-[ab]$/.test(name);
-
-const converted = new Map<string, Promise<Converted>>();
-
-function convert(capture: KernelCapture): Promise<Converted> {
-  const known = converted.get(capture.file);
-  if (known !== undefined) return known;
-  const result = convertAnew(capture);
-  converted.set(capture.file, result);
-  return result;
-}
-
-async function convertAnew({ file, states }: KernelCapture): Promise<Converted> {
-  const { stdout, summary } = await run(['-r', file, '--format', 'json', '--log-level', 'error']);
-  const lines = stdout.toString().trimEnd().split('\n');
-  const records = lines
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(quoteLargeNumbers(line)) as JsonRecord);
-  return { flows: flowsOf(records, states), summary: summary! };
-}
-
-function flowsOf(records: readonly JsonRecord[], states: readonly TrueState[]): Flow[] {
-  const groups = new Map<string, JsonRecord[]>();
-  for (const record of records) {
-    const { pf, flowStartMilliseconds, flowEndMilliseconds } = record;
-    const key = [pf.stateId, pf.creatorId, flowStartMilliseconds, flowEndMilliseconds].join();
-    groups.set(key, [...(groups.get(key) ?? []), record]);
-  }
-  return [...groups.values()].map((group) => flowOf(group, states));
-}
-
-function flowOf(records: readonly JsonRecord[], states: readonly TrueState[]): Flow {
-  const [{ pf, flowStartMilliseconds: start, flowEndMilliseconds: end }] = records as [JsonRecord];
-  const counter = (reply: boolean, key: 'octetDeltaCount' | 'packetDeltaCount') =>
-    BigInt(records.find((record) => record.pf.reply === reply)?.[key] ?? 0);
-  // Ids are used again where a kernel starts anew: the state that was made nearest to the flow's start.
-  const [state] = states
-    .filter(({ id, creatorId }) => id === pf.stateId && creatorId === pf.creatorId)
-    .sort((a, b) => Math.abs(a.createdMs - start) - Math.abs(b.createdMs - start));
-  expect(state, `state ${pf.stateId}`).to.not.equal(undefined);
-  return {
-    records,
-    counters: pf.counters,
-    octets: [counter(false, 'octetDeltaCount'), counter(true, 'octetDeltaCount')],
-    packets: [counter(false, 'packetDeltaCount'), counter(true, 'packetDeltaCount')],
-    start,
-    end,
-    state: state!,
-  };
-}
 
 const DIRECTIONS = [0, 1] as const;
 
@@ -110,35 +28,13 @@ function told({ state, octets, packets, counters, start, end }: Flow): string {
   return `${id} ${counters}: ${octets} octets in ${packets} packets, truth ${trueOctets} in ${truePackets}; ${start} to ${end}, truth ${createdMs} to ${lastPacketMs}`;
 }
 
-function endsOf(record: JsonRecord, prefix: 'post' | ''): TrueEnds | undefined {
-  const pick = (...names: string[]) => names.map((name) => record[name]).find((value) => value !== undefined);
-  const names =
-    prefix === '' ? (['source', 'destination'] as const) : (['postNATSource', 'postNATDestination'] as const);
-  const ports =
-    prefix === ''
-      ? (['source', 'destination'] as const)
-      : (['postNAPTSource', 'postNAPTDestination'] as const);
-  const src = pick(`${names[0]}IPv4Address`, `${names[0]}IPv6Address`);
-  if (src === undefined) return undefined;
-  return {
-    src: String(src),
-    sport: Number(pick(`${ports[0]}TransportPort`) ?? 0),
-    dst: String(pick(`${names[1]}IPv4Address`, `${names[1]}IPv6Address`)),
-    dport: Number(pick(`${ports[1]}TransportPort`) ?? 0),
-  };
-}
-
-/** The truth as a record shows it: without pf's ids of protocols that have no ports, and from its own side. */
-function trueEnds({ src, sport, dst, dport }: TrueEnds, proto: number, isReply: boolean): TrueEnds {
-  const hasPorts = [6, 17, 132].includes(proto);
-  const forward = { src, sport: hasPorts ? sport : 0, dst, dport: hasPorts ? dport : 0 };
-  return isReply ? { src: dst, sport: forward.dport, dst: src, dport: forward.sport } : forward;
-}
-
-const isSame = (one: TrueEnds, other: TrueEnds) => JSON.stringify(one) === JSON.stringify(other);
-
 describe('captures of real kernels', function () {
   this.timeout(60_000);
+
+  before(async function () {
+    this.timeout(240_000);
+    await convertAll(CAPTURES);
+  });
 
   it('are there', () => {
     expect(CAPTURES.length).to.be.greaterThan(100);
@@ -198,7 +94,7 @@ describe('captures of real kernels', function () {
 async function flowsWhere(pattern: RegExp): Promise<Flow[]> {
   const captures = CAPTURES.filter(({ name, view }) => pattern.test(`${name}.${view}`));
   expect(captures.length).to.be.greaterThan(0);
-  const all = await Promise.all(captures.map(convert));
+  const all = await Promise.all(captures.map((capture) => convert(capture)));
   return all.flatMap(({ flows }) => flows);
 }
 

@@ -4,13 +4,7 @@ import type { TrueFlow } from './truth.js';
 
 export type CounterKind = 'exact' | 'partial' | 'tcpseq' | 'none';
 
-export interface ExpectedRecord {
-  /** DESIGN.md promises the record, or leaves it open: a reply of which no packet is known. */
-  readonly presence: 'must' | 'may';
-  /** Counters are bigints, times and ports numbers. Without flowEndReason. `interfaceName` is absent for a floating state. */
-  readonly json: ExpectedJson;
-}
-
+/** Counters are bigints, times and ports numbers. Without the flow's end, flowEndReason and tcpControlBits. */
 export type ExpectedJson = Readonly<Record<string, unknown>> & {
   readonly pf: {
     readonly stateId: string;
@@ -18,57 +12,68 @@ export type ExpectedJson = Readonly<Record<string, unknown>> & {
     readonly direction: 'in' | 'out';
     readonly rule: number;
     readonly counters: CounterKind;
+    readonly countersFrom?: string;
+    readonly countersAge?: number;
     readonly reply: boolean;
   };
 };
 
 /** Where a flow's counters come from. */
 export function counterKind(flow: TrueFlow): CounterKind {
-  if (flow.ended === 'delete') return 'exact';
-  if (!flow.told.isZero && flow.told.by === 'update') return 'partial';
-  const [initiator, responder] = flow.tcp?.octets ?? [null, null];
-  if ((initiator ?? 0) + (responder ?? 0) > 0) return 'tcpseq';
+  if (flow.ended === 'delete' || flow.ended === 'dead' || flow.isProven) return 'exact';
+  if (flow.advance[0] + flow.advance[1] > 0) return 'tcpseq';
   return flow.told.isZero ? 'none' : 'partial';
 }
 
 /** The records of one state, forward first. A state that is open gives them only to a program that gives it up. */
-export function expectedRecords(flow: TrueFlow): ExpectedRecord[] {
+export function expectedRecords(flow: TrueFlow): ExpectedJson[] {
   const kind = counterKind(flow);
-  const records: ExpectedRecord[] = [];
-  for (const index of [0, 1] as const) {
-    const packets = flow.told.packets[index];
-    if (kind === 'exact' && packets === 0n) continue;
-    if (kind === 'tcpseq' && index === 1) continue;
-    const isPromised = index === 0 || (kind !== 'none' && packets > 0n);
-    records.push({ presence: isPromised ? 'must' : 'may', json: record(flow, index, kind) });
-  }
-  return records;
+  const shown = ([0, 1] as const).map((index) => shownCounters(flow, kind, index));
+  const hasRecord = ({ packets, octets }: Shown, index: number) =>
+    kind === 'exact' ? packets > 0n : index === 0 || packets > 0n || octets > 0n;
+  return ([0, 1] as const).flatMap((index) =>
+    hasRecord(shown[index]!, index) ? [record(flow, index, kind, shown[index]!)] : [],
+  );
 }
 
-function record(flow: TrueFlow, index: 0 | 1, counters: CounterKind): ExpectedJson {
-  const { direction, told, tcp } = flow;
+interface Shown {
+  readonly octets: bigint;
+  readonly packets: bigint;
+}
+
+/** What was told, and by sequence numbers at least so many octets more, in at least a packet. Of af-to states all at index 0. */
+function shownCounters({ told, advance, af, afAfter }: TrueFlow, kind: CounterKind, index: 0 | 1): Shown {
+  const counted = { octets: told.bytes[index], packets: told.packets[index] };
+  if (kind !== 'tcpseq') return counted;
+  const isAfTo = af !== afAfter;
+  const more = isAfTo ? (index === 0 ? advance[0] + advance[1] : 0) : advance[index];
+  const octets = counted.octets + BigInt(more);
+  return { octets, packets: more > 0 && counted.packets === 0n ? 1n : counted.packets };
+}
+
+function record(flow: TrueFlow, index: 0 | 1, counters: CounterKind, shown: Shown): ExpectedJson {
+  const { direction, af, afAfter } = flow;
   const [source, destination] = turned(index, flow.originalSource, flow.originalDestination);
   const [natSource, natDestination] = turned(index, flow.translatedSource, flow.translatedDestination);
-  const hasPorts = [6, 17, 33, 132, 136].includes(flow.proto);
-  const isTranslated = !isSame(source, natSource) || !isSame(destination, natDestination);
+  const hasPorts = [6, 17, 132].includes(flow.proto);
+  const isTranslated = af !== afAfter || !isSame(source, natSource) || !isSame(destination, natDestination);
+  // An id is larger than any type.
+  const type = flow.originalDestination.port;
+  const hasType = (flow.proto === 1 || flow.proto === 58) && type > 0 && type < 256;
+  const ageOfCounters = Math.max(0, Math.round(((flow.endedMs ?? 0) - flow.toldMs) / 1000));
   return {
     flowStartMilliseconds: flow.startMs,
-    ...(flow.flowEndMs === null ? {} : { flowEndMilliseconds: flow.flowEndMs }),
-    [`sourceIPv${flow.af}Address`]: source.address,
-    [`destinationIPv${flow.af}Address`]: destination.address,
+    [`sourceIPv${af}Address`]: source.address,
+    [`destinationIPv${af}Address`]: destination.address,
     ...(hasPorts ? { sourceTransportPort: source.port, destinationTransportPort: destination.port } : {}),
     protocolIdentifier: flow.proto,
-    ...(counters === 'exact' || counters === 'partial'
-      ? { octetDeltaCount: told.bytes[index], packetDeltaCount: told.packets[index] }
-      : {}),
-    ...(counters === 'tcpseq'
-      ? { initiatorOctets: BigInt(tcp?.octets[0] ?? 0), responderOctets: BigInt(tcp?.octets[1] ?? 0) }
-      : {}),
+    ...(counters === 'none' ? {} : { octetDeltaCount: shown.octets, packetDeltaCount: shown.packets }),
+    ...(hasType ? { [`icmpTypeIPv${af}`]: type, [`icmpCodeIPv${af}`]: 0 } : {}),
     flowDirection: (direction === 'in') === (index === 0) ? 0 : 1,
     ...(isTranslated
       ? {
-          [`postNATSourceIPv${flow.afAfter}Address`]: natSource.address,
-          [`postNATDestinationIPv${flow.afAfter}Address`]: natDestination.address,
+          [`postNATSourceIPv${afAfter}Address`]: natSource.address,
+          [`postNATDestinationIPv${afAfter}Address`]: natDestination.address,
           ...(hasPorts
             ? {
                 postNAPTSourceTransportPort: natSource.port,
@@ -84,6 +89,8 @@ function record(flow: TrueFlow, index: 0 | 1, counters: CounterKind): ExpectedJs
       direction,
       rule: flow.rule,
       counters,
+      ...(counters === 'none' ? {} : { countersFrom: counters === 'tcpseq' ? 'sequence' : flow.by }),
+      ...(counters === 'partial' || counters === 'tcpseq' ? { countersAge: ageOfCounters } : {}),
       reply: index === 1,
     },
   };

@@ -93,6 +93,13 @@ export interface Simulation {
 const START = 1_700_000_000_000;
 /** States open within this time; what ends by itself has ended a few minutes later. */
 const SPAN = 600_000;
+/** Milliseconds that a record waits at most for others. */
+const LONGEST_QUEUE = 1000;
+
+const FIN = 1;
+const SYN = 2;
+const RST = 4;
+const ACK = 16;
 
 export function simulate(seed: number, options: SimulationOptions): Simulation {
   return new Firewalls(seed, options).run();
@@ -112,7 +119,7 @@ class Firewalls {
   readonly #usedKeys = new Set<string>();
   readonly #reusedKeys = new Set<LiveState>();
   readonly #lives: LiveState[] = [];
-  readonly #truth = new Truth();
+  readonly #truth: Truth;
   readonly #packets: SimulatedPacket[] = [];
   readonly #lostPackets: SimulatedPacket[] = [];
   readonly #beginMs: number;
@@ -126,6 +133,7 @@ class Firewalls {
     this.#role = options.role ?? 'tap';
     this.#isPair = pair;
     this.#isNew = SIZES[options.version].version >= 5;
+    this.#truth = new Truth({ version: options.version, role: this.#role });
     this.#beginMs = START + this.#random.integer(0, 999_999);
     this.#creators = [0xa1b2c3d4, 0x0badcafe];
     // FreeBSD's ids start at 1 at each boot, OpenBSD's at the time of the boot.
@@ -137,17 +145,24 @@ class Firewalls {
 
   run(): Simulation {
     const { states = 20, older = 0, bulkTransfers = 0, requests = 0, clears = 0, noise = 0 } = this.#options;
+    const begins: number[] = [];
     for (let serial = 1; serial <= states; serial++) {
       const isOlder = this.#random.chance(older);
       const at =
         this.#beginMs + (isOlder ? -this.#random.integer(1000, SPAN) : this.#random.integer(0, SPAN));
+      begins.push(at);
       this.#agenda.at(at, (now) => this.#begin(serial, now));
     }
     for (let n = 0; n < bulkTransfers; n++) this.#sometime((now) => this.#bulkTransfer(now));
     for (let n = 0; n < requests; n++) this.#sometime((now) => this.#request(now));
-    for (let n = 0; n < clears; n++) this.#sometime((now) => this.#clear(n, now));
+    for (let n = 0; n < clears; n++) {
+      // Half of them while a state is so young that nothing has been said of it yet.
+      const young = this.#random.pick(begins) + this.#random.integer(0, LONGEST_QUEUE);
+      if (this.#random.chance(0.5)) this.#sometime((now) => this.#clear(n, now));
+      else this.#agenda.at(young, (now) => this.#clear(n, now));
+    }
     for (let n = 0; n < noise; n++) this.#sometime((now) => this.#noise(now));
-    if (this.#options.reboots) this.#agenda.at(this.#beginMs + SPAN / 2, () => this.#reboot());
+    if (this.#options.reboots) this.#agenda.at(this.#beginMs + SPAN / 2, (now) => this.#reboot(now));
     this.#agenda.run();
     const expected = this.#truth.finish();
     return {
@@ -192,19 +207,29 @@ class Firewalls {
     );
     if (!mustArrive && this.#random.chance(loss)) {
       this.#lostPackets.push(packet);
-      this.#truth.lost(told);
+      this.#truth.lost(told, timeMs);
       return;
     }
     this.#packets.push(packet);
-    this.#truth.arrived(told, timeMs);
+    this.#truth.arrived(told, timeMs, sender);
   }
 
   #sometime(what: (now: number) => void): void {
     this.#agenda.at(this.#beginMs + this.#random.integer(0, SPAN + 60_000), what);
   }
 
-  #openStates(owner: number): LiveState[] {
-    return this.#lives.filter((live) => live.isAlive && !live.isSilent && live.owner === owner);
+  /** Those that a firewall has: its own, and what the other one of a pair has told it of. */
+  #statesOf(number: number): LiveState[] {
+    return this.#lives.filter(
+      (live) =>
+        live.isAlive && !live.isSilent && (live.owner === number || (this.#isPair && live.isAnnounced)),
+    );
+  }
+
+  /** OpenBSD 7.4 and later shows states in a bulk transfer that it never synchronises. */
+  #silentStatesOf(number: number): LiveState[] {
+    if (this.#options.version !== 'v6') return [];
+    return this.#lives.filter((live) => live.isAlive && live.isSilent && live.owner === number);
   }
 
   #anyFirewall(): number {
@@ -213,45 +238,44 @@ class Firewalls {
 
   // What happens to the machine
 
-  /** Start, the creator's open states a few at a time, end. Other traffic goes on between. One transfer at a time. */
+  /** Start, a firewall's open states a few at a time, end. Other traffic goes on between. One transfer at a time. */
   #bulkTransfer(now: number): void {
     if (this.#transfers > 0) return;
     const number = this.#anyFirewall();
     const sender = this.#senders[number]!;
-    const lives = this.#openStates(number);
+    const lives = [...this.#statesOf(number), ...this.#silentStatesOf(number)];
     this.#transfers++;
     sender.bus('start', now);
     const step = 7;
     let at = now;
-    for (let n = 0; n < lives.length; n += step) {
+    for (let n = 0; n + step < lives.length; n += step) {
       at += this.#random.integer(1, 400);
       this.#agenda.at(at, (then) => {
-        sender.answer(
-          lives.slice(n, n + step).filter((live) => live.isAlive),
-          then,
-        );
+        sender.answer(lives.slice(n, n + step).filter(isAlive), then);
       });
     }
+    const last = lives.slice(step * (Math.ceil(lives.length / step) - 1));
     this.#agenda.at(at + 10, (then) => {
+      sender.queueAnswers(last.filter(isAlive), then);
       sender.bus('end', then);
       this.#transfers--;
     });
   }
 
-  /** A peer that missed a state's insert asks for it. */
+  /** Somebody asks a firewall for a state: whichever of a pair, each answers with what it has counted itself. */
   #request(now: number): void {
-    const owner = this.#anyFirewall();
-    const lives = this.#openStates(owner).filter((live) => live.isAnnounced);
+    const asked = this.#anyFirewall();
+    const lives = this.#statesOf(asked).filter((live) => live.isAnnounced);
     if (this.#transfers > 0 || lives.length === 0) return;
     const live = this.#random.pick(lives);
     const records = [encodeUpdateRequest(this.#options.version, live.identity)];
     this.#emit(
-      1 - owner,
+      1 - asked,
       now,
       [{ action: 'updateRequest', records }],
       [{ action: 'updateRequest', key: live.identity }],
     );
-    this.#senders[owner]!.answer([live], now);
+    this.#senders[asked]!.answer([live], now);
   }
 
   #clear(n: number, now: number): void {
@@ -262,12 +286,12 @@ class Firewalls {
         (live) => live.isAlive && live.owner === owner && (ifname === '' || live.identity.ifname === ifname),
       ),
     );
-    for (const live of cleared) live.isAlive = false;
+    for (const live of cleared) this.#kill(live, now);
     this.#senders[owner]!.clear(ifname, cleared, now);
   }
 
-  #reboot(): void {
-    for (const live of this.#lives) live.isAlive = false;
+  #reboot(now: number): void {
+    for (const live of this.#lives) if (live.isAlive) this.#kill(live, now);
     this.#senders[0]!.reboot();
     this.#nextId[0] = this.#firstId;
   }
@@ -296,22 +320,29 @@ class Firewalls {
     const id = this.#nextId[owner]!;
     this.#nextId[owner] = id + 1n;
     const isUntold = random.chance(this.#options.untold ?? 0);
-    const identity = this.#identity(serial, id, this.#creators[owner]!);
+    const isSilent = isUntold && random.chance(0.5);
+    const identity = {
+      ...this.#identity(serial, id, this.#creators[owner]!),
+      ...(isSilent ? { isNoSync: true } : {}),
+    };
     const live: LiveState = {
       serial,
       identity,
       owner,
       createdMs: now,
-      isSilent: isUntold && random.chance(0.5),
+      isSilent,
       counted: [noCounters(), noCounters()],
       peers: [
         { seqlo: 0, seqhi: 0, state: 0 },
         { seqlo: 0, seqhi: 0, state: 0 },
       ],
-      payload: [0, 0],
+      advanced: [0, 0],
+      sentFlags: [0, 0],
       timeout: 0,
       lastPacketMs: now,
       isAlive: true,
+      isKilled: false,
+      isHiding: false,
       isAnnounced: false,
     };
     this.#lives.push(live);
@@ -323,7 +354,11 @@ class Firewalls {
     const isKilled = isUntold || random.chance(0.1);
     if (isKilled) {
       const at = now + (isUntold ? random.integer(0, 60) : random.integer(1000, 60_000));
-      this.#agenda.at(at, (then) => this.#remove(live, then));
+      this.#agenda.at(at, (then) => {
+        if (!live.isAlive) return;
+        this.#kill(live, then);
+        this.#announceEnd(live, then);
+      });
     }
   }
 
@@ -336,7 +371,9 @@ class Firewalls {
     );
     const tcp: Tcp = { live, isn, synPending: [false, false], carrier: live.owner };
     const [initiator] = live.peers;
-    initiator.seqlo = (isn[0]! + (this.#options.firstSeqlo === 'isn' ? 0 : 1)) >>> 0;
+    live.advanced[0] = this.#options.firstSeqlo === 'isn' ? 0 : 1;
+    live.sentFlags[0] = SYN;
+    initiator.seqlo = (isn[0]! + live.advanced[0]) >>> 0;
     initiator.seqhi = (isn[0]! + 2) >>> 0;
     initiator.state = 2;
     tcp.synPending[0] = this.#options.firstSeqlo === 'isn';
@@ -356,7 +393,9 @@ class Firewalls {
     }
     then(150, (now) => this.#segment(tcp, 1, { syn: true }, now));
     then(150, (now) => this.#segment(tcp, 0, {}, now));
-    const isAllSeen = !this.#options.loss && !(this.#isPair && this.#role === 'tap');
+    // Version 2 counts in 32 bits.
+    const isAllSeen =
+      !this.#options.loss && !(this.#isPair && this.#role === 'tap') && this.#options.version !== 'v2';
     const isLong = isAllSeen && random.chance(0.1);
     for (let n = random.integer(0, 8); n > 0; n--) {
       const from = random.integer(0, 1) as 0 | 1;
@@ -403,7 +442,9 @@ class Firewalls {
     // 0 would say that nothing was seen of this peer.
     if ((source.seqlo + payload + controls) % 2 ** 32 === 0) payload++;
     source.seqlo = (source.seqlo + payload + controls) % 2 ** 32;
-    live.payload[from] += payload;
+    live.advanced[from] += payload + controls;
+    const isFirst = from === 0 ? false : live.sentFlags[1] === 0;
+    live.sentFlags[from] |= (isFirst ? SYN | ACK : ACK) | (what.fin ? FIN : 0) | (what.reset ? RST : 0);
     if (what.fin && source.state < 7) source.state = 7;
     if (destination.state === 2) destination.state = 4;
     else if (destination.state === 7) destination.state = 9;
@@ -433,7 +474,10 @@ class Firewalls {
     for (let n = isEmpty ? 0 : random.integer(isOnlyReplies ? 1 : 0, 8); n > 0; n--) {
       const from = isOnlyReplies ? 1 : (random.integer(0, 1) as 0 | 1);
       const [packets, octets] = this.#burst();
-      at += random.integer(0, 8000);
+      // Now and then the state is about to die of age.
+      at += random.chance(0.8)
+        ? random.integer(0, 8000)
+        : (isIcmp ? 20_000 : 30_000) - random.integer(1, 1500);
       this.#agenda.at(at, (now) => {
         if (!live.isAlive) return;
         const source = live.peers[from];
@@ -467,9 +511,12 @@ class Firewalls {
   /** After the idle timeout comes the purge, up to 10 s later; unless something happened meanwhile. */
   #expire(live: LiveState): void {
     const { lastPacketMs } = live;
-    const at = lastPacketMs + TIMEOUT_SECONDS[live.timeout]! * 1000 + this.#random.integer(0, 10_000);
+    const longestPurge = this.#random.chance(0.9) ? 10_000 : 20_000;
+    const at = lastPacketMs + TIMEOUT_SECONDS[live.timeout]! * 1000 + this.#random.integer(0, longestPurge);
     this.#agenda.at(at, (now) => {
-      if (live.lastPacketMs === lastPacketMs) this.#remove(live, now);
+      if (!live.isAlive || live.lastPacketMs !== lastPacketMs) return;
+      live.isAlive = false;
+      this.#announceEnd(live, now);
     });
   }
 
@@ -482,9 +529,14 @@ class Firewalls {
     if (!live.isSilent) this.#senders[carrier]!.update(live, now);
   }
 
-  #remove(live: LiveState, now: number): void {
-    if (!live.isAlive) return;
+  /** Before its time. What it had queued may not leave any more. */
+  #kill(live: LiveState, now: number): void {
     live.isAlive = false;
+    live.isKilled = true;
+    live.isHiding = now - live.lastPacketMs <= LONGEST_QUEUE;
+  }
+
+  #announceEnd(live: LiveState, now: number): void {
     if (live.isSilent) return;
     this.#senders[live.owner]!.delete(live, now);
     const other = 1 - live.owner;
@@ -501,8 +553,10 @@ class Firewalls {
     return canBeOther && this.#random.chance(0.2) ? 1 - live.owner : live.owner;
   }
 
-  #count(live: LiveState, carrier: number, index: 0 | 1, packets: bigint, octets: bigint): void {
+  /** Of an af-to state pf counts both directions at the first place. */
+  #count(live: LiveState, carrier: number, from: 0 | 1, packets: bigint, octets: bigint): void {
     const counted = live.counted[carrier]!;
+    const index = live.identity.af === live.identity.afAfter ? from : 0;
     counted.packets[index] += packets;
     counted.bytes[index] += octets;
   }
@@ -576,6 +630,10 @@ class Firewalls {
       rule: random.integer(0, 200),
     };
   }
+}
+
+function isAlive(live: LiveState): boolean {
+  return live.isAlive;
 }
 
 interface Tcp {

@@ -13,6 +13,7 @@ export interface Summary {
   readonly pfsyncMessages: number;
   readonly damaged: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, number>>;
+  readonly joins: Readonly<Record<string, number>>;
   readonly skipped: Readonly<Record<string, number>>;
   readonly flows: number;
   readonly counters: Readonly<Record<string, number>>;

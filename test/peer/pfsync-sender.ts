@@ -36,11 +36,17 @@ export interface LiveState {
   /** What each firewall forwarded; a backup does not import its peer's counters. */
   readonly counted: readonly Counters[];
   readonly peers: [SimPeer, SimPeer];
-  /** TCP payload sent so far, each way. */
-  readonly payload: [number, number];
+  /** How far each side's sequence numbers have come from its first one, in all: they do not wrap around here. */
+  readonly advanced: [number, number];
+  /** TCP flags that each side has sent. */
+  readonly sentFlags: [number, number];
   timeout: number;
   lastPacketMs: number;
   isAlive: boolean;
+  /** The firewall removed it before its time. */
+  isKilled: boolean;
+  /** It was killed so soon after a packet that nothing may tell of that. */
+  isHiding: boolean;
   /** A full record of it has left its firewall. */
   isAnnounced: boolean;
 }
@@ -52,8 +58,8 @@ export interface Told {
   readonly live?: LiveState;
   /** As packed. A compressed update shows its peers, timeout and expire only. */
   readonly state?: SimState;
-  /** What `state.peers` stand for: TCP payload octets sent by each peer, null while its sequence number is 0. */
-  readonly payload?: readonly [number | null, number | null];
+  /** What the sequence numbers of `state.peers` stand for, without wrapping around; null while there is none. */
+  readonly advanced?: readonly [number | null, number | null];
   readonly ifname?: string;
   readonly status?: 'start' | 'end';
 }
@@ -65,9 +71,11 @@ export interface Sender {
   delete(live: LiveState, now: number): void;
   /** Full updates that somebody asked for. They leave at once. */
   answer(lives: readonly LiveState[], now: number): void;
-  /** What is waiting leaves, then the record. */
+  /** Full updates that leave with what comes next. */
+  queueAnswers(lives: readonly LiveState[], now: number): void;
+  /** What is waiting leaves, with the record or before it. */
   bus(status: 'start' | 'end', now: number): void;
-  /** `cleared` are gone already and are not spoken of again. */
+  /** `cleared` are gone already. Today's OpenBSD still says what it had queued of them, others do not. */
   clear(ifname: string, cleared: ReadonlySet<LiveState>, now: number): void;
   /** What is waiting is lost with the machine. */
   reboot(): void;
@@ -92,6 +100,10 @@ export const TIMEOUT_SECONDS = [120, 30, 86400, 900, 45, 90, 60, 30, 60, 20, 10,
 
 /** The largest message in an Ethernet frame, without the IP header. */
 const ROOM = 1480;
+/** A subheader and a record that tells of a bulk transfer. */
+const BUS_ROOM = 16;
+/** PFTM_UNLINKED. */
+const UNLINKED = 22;
 
 export function openSender(world: SenderWorld): Sender {
   return SIZES[world.version].version < 5 ? new OneActionSender(world) : new QueueSender(world);
@@ -101,6 +113,7 @@ export function openSender(world: SenderWorld): Sender {
 export function snapshot(world: SenderWorld, live: LiveState, now: number): SimState {
   const counted = live.counted[world.number]!;
   const idle = live.lastPacketMs + TIMEOUT_SECONDS[live.timeout]! * 1000;
+  if (!live.isAlive && world.version === 'v6') return dead(world, live, now);
   return {
     ...live.identity,
     packets: [...counted.packets],
@@ -112,8 +125,25 @@ export function snapshot(world: SenderWorld, live: LiveState, now: number): SimS
   };
 }
 
-function payloadTold(live: LiveState): [number | null, number | null] {
-  return [live.peers[0].seqlo ? live.payload[0] : null, live.peers[1].seqlo ? live.payload[1] : null];
+/** The record of a dead state: PFTM_UNLINKED, no peers, nothing left to live. */
+function dead(world: SenderWorld, live: LiveState, now: number): SimState {
+  const counted = live.counted[world.number]!;
+  return {
+    ...live.identity,
+    packets: [...counted.packets],
+    bytes: [...counted.bytes],
+    creation: age(world.version, live.createdMs, now),
+    expire: 0,
+    timeout: UNLINKED,
+    peers: [
+      { seqlo: 0, state: 0 },
+      { seqlo: 0, state: 0 },
+    ],
+  };
+}
+
+function advancedTold({ peers, advanced }: LiveState): [number | null, number | null] {
+  return [peers[0].seqlo ? advanced[0] : null, peers[1].seqlo ? advanced[1] : null];
 }
 
 /** FreeBSD 14 counts milliseconds and cuts the difference; the others subtract seconds of the clock. */
@@ -157,9 +187,14 @@ class OneActionSender implements Sender {
     }
   }
 
+  queueAnswers(lives: readonly LiveState[], now: number): void {
+    this.answer(lives, now);
+  }
+
   bus(status: 'start' | 'end', now: number): void {
     this.#flush(now);
-    sendBus(this.#world, status, now);
+    const { region, told } = busRegion(this.#world, status);
+    this.#world.emit(now, [region], told);
   }
 
   clear(ifname: string, _cleared: ReadonlySet<LiveState>, now: number): void {
@@ -183,7 +218,7 @@ class OneActionSender implements Sender {
       this.#waiting[again] = {
         ...this.#waiting[again]!,
         state: { ...state!, peers, expire },
-        payload: payloadTold(live),
+        advanced: advancedTold(live),
       };
       return;
     }
@@ -202,7 +237,7 @@ class OneActionSender implements Sender {
       key: live.identity,
       live,
       state: snapshot(this.#world, live, now),
-      payload: payloadTold(live),
+      advanced: advancedTold(live),
     };
   }
 
@@ -247,25 +282,35 @@ class QueueSender implements Sender {
   }
 
   answer(lives: readonly LiveState[], now: number): void {
-    const touched = new Set<number>();
+    this.queueAnswers(lives, now);
+    for (const bucket of new Set(lives.map((live) => this.#bucketNumber(live)))) this.#flush(bucket, now);
+  }
+
+  /** In place of a queued compressed update. A queued insert tells as much. */
+  queueAnswers(lives: readonly LiveState[], now: number): void {
     for (const live of lives) {
       const { queue } = this.#bucket(live);
       if (queue.get(live) === 'insert') continue;
       queue.delete(live);
       this.#queue(live, 'update', now);
-      touched.add(this.#bucketNumber(live));
     }
-    for (const bucket of touched) this.#flush(bucket, now);
   }
 
+  /** One message with what is queued in the first bucket; what the others have comes behind the end of a bulk transfer. */
   bus(status: 'start' | 'end', now: number): void {
-    this.#flush(0, now);
-    sendBus(this.#world, status, now);
+    if (this.#length(0) + BUS_ROOM > ROOM) this.#flush(0, now);
+    const { regions, told } = this.#take(0, now);
+    const bus = busRegion(this.#world, status);
+    const isFirst = this.#world.version === 'v6-openbsd47';
+    if (isFirst) this.#world.emit(now, [bus.region, ...regions], [...bus.told, ...told]);
+    else this.#world.emit(now, [...regions, bus.region], [...told, ...bus.told]);
   }
 
   clear(ifname: string, cleared: ReadonlySet<LiveState>, now: number): void {
-    for (const live of cleared) this.#bucket(live).queue.delete(live);
-    this.#flush(0, now);
+    if (this.#world.version !== 'v6') {
+      for (const live of cleared) this.#bucket(live).queue.delete(live);
+      this.#flush(0, now);
+    }
     sendClear(this.#world, ifname, now);
   }
 
@@ -287,11 +332,7 @@ class QueueSender implements Sender {
   #queue(live: LiveState, kind: Queued, now: number): void {
     const number = this.#bucketNumber(live);
     const bucket = this.#buckets[number]!;
-    const sizes = SIZES[this.#world.version];
-    // 24: the EOF of version 5 and the subheader that a first record of its kind needs, with room to spare.
-    let length = sizes.header + 24 + sizeOf(this.#world.version, kind);
-    for (const queued of bucket.queue.values()) length += sizeOf(this.#world.version, queued);
-    if (length > ROOM) this.#flush(number, now);
+    if (this.#length(number) + sizeOf(this.#world.version, kind) > ROOM) this.#flush(number, now);
     bucket.queue.set(live, kind);
     if (bucket.queue.size > 1) return;
     const { round } = bucket;
@@ -301,9 +342,23 @@ class QueueSender implements Sender {
   }
 
   #flush(number: number, now: number): void {
+    const { regions, told } = this.#take(number, now);
+    if (regions.length > 0) this.#world.emit(now, regions, told);
+  }
+
+  /** Octets of the message that a bucket would make. */
+  #length(number: number): number {
+    const { version } = this.#world;
+    // 24: the EOF of version 5 and the subheaders of four kinds of records, with room to spare.
+    let length = SIZES[version].header + 24;
+    for (const queued of this.#buckets[number]!.queue.values()) length += sizeOf(version, queued);
+    return length;
+  }
+
+  /** Empties a bucket. */
+  #take(number: number, now: number): { regions: Region[]; told: Told[] } {
     const bucket = this.#buckets[number]!;
     bucket.round++;
-    if (bucket.queue.size === 0) return;
     const { version } = this.#world;
     const order: readonly Queued[] =
       SIZES[version].version === 5
@@ -319,14 +374,14 @@ class QueueSender implements Sender {
           key: live.identity,
           live,
           state: snapshot(this.#world, live, now),
-          payload: payloadTold(live),
+          advanced: advancedTold(live),
         }));
       if (told.length === 0) continue;
       regions.push(stateRegion(version, action, told));
       said.push(...told);
     }
     bucket.queue.clear();
-    this.#world.emit(now, regions, said);
+    return { regions, told: said };
   }
 }
 
@@ -349,10 +404,15 @@ function stateRegion(version: WireVersion, action: Action, told: readonly Told[]
   return { action, records };
 }
 
-function sendBus(world: SenderWorld, status: 'start' | 'end', now: number): void {
-  const { creatorId, version } = world;
+function busRegion(
+  { creatorId, version }: SenderWorld,
+  status: 'start' | 'end',
+): { region: Region; told: Told[] } {
   const records = [encodeBus(version, { creatorId, endtime: 0, status })];
-  world.emit(now, [{ action: 'bus', records }], [{ action: 'bus', key: { id: 0n, creatorId }, status }]);
+  return {
+    region: { action: 'bus', records },
+    told: [{ action: 'bus', key: { id: 0n, creatorId }, status }],
+  };
 }
 
 function sendClear(world: SenderWorld, ifname: string, now: number): void {

@@ -77,6 +77,8 @@ export interface SimState {
   rtAddress?: string;
   /** pf.conf's tag; version 1500 only. */
   tag?: string;
+  /** PFSTATE_NOSYNC is among its flags; today's version 6 only. */
+  isNoSync?: boolean;
   peers: readonly [SimPeer, SimPeer];
 }
 
@@ -409,6 +411,7 @@ function encodeStateV6(version: 'v6' | 'v6-openbsd47', state: SimState): Buffer 
   out[252] = state.direction === 'in' ? 1 : 2;
   out[253] = state.log ?? 0;
   out[255] = state.timeout;
+  if (state.isNoSync) out.writeUInt16BE(0x0008, 260);
   return out;
 }
 

@@ -1,11 +1,12 @@
 /**
  * What is true of each state a firewall spoke of, kept from the inside: the real counters, and what of them the messages
- * that arrived have told. pfsync-wire.md section 4 (table rules) and DESIGN.md section 2 say what follows from what.
+ * that arrived have told. pfsync-wire.md sections 4 and 9 and DESIGN.md section 2 say what follows from what.
  */
 import type { Counters, LiveState, Told } from './pfsync-sender.js';
-import type { Action, SimEnd, SimState } from './pfsync-writer.js';
+import { type Action, SIZES, type SimEnd, type SimState, type WireVersion } from './pfsync-writer.js';
 
-export type Ending = 'delete' | 'compressedDelete' | 'clear' | 'reboot' | 'open';
+/** `dead`: the record of a dead state, with its final counters. */
+export type Ending = 'delete' | 'dead' | 'compressedDelete' | 'clear' | 'reboot' | 'open';
 
 export interface TrueFlow {
   /** As pfctl prints it: 16 hexadecimal digits. */
@@ -25,44 +26,44 @@ export interface TrueFlow {
   readonly translatedDestination: SimEnd;
   /** What told of the end. `reboot`: an insert of the same key with other addresses. `open`: nothing did. */
   readonly ended: Ending;
-  /** What the creator had counted when the state ended, told or not. */
+  /** What the firewalls that can be seen had counted when the state ended, told or not. */
   readonly final: Counters;
-  /** The counters of the last full record, and its kind: what a `partial` flow shows. Only a state's creator sends them. */
-  readonly told: Counters & { readonly by: 'insert' | 'update' | 'delete'; readonly isZero: boolean };
+  /** The same of both firewalls, seen or not. */
+  readonly total: Counters;
+  /** The sum of what each firewall's last full record told. */
+  readonly told: Counters & { readonly isZero: boolean };
+  /** What told the counters of the firewall that told of the state first, and when. */
+  readonly by: 'insert' | 'update' | 'delete';
+  readonly toldMs: number;
+  /**
+   * Octets by which each side's sequence numbers have advanced since counters were last told; of a side that was not seen
+   * then since its first number. Known from what the simulated peers have really sent.
+   */
+  readonly advance: readonly [number, number];
+  /** The rule of DESIGN.md section 2 holds: what was told is final. */
+  readonly isProven: boolean;
+  /** The state was removed before its time, and perhaps so soon after a packet that no message could tell of it. */
+  readonly isKilled: boolean;
+  readonly isHiding: boolean;
+  /** When the last packet passed, through either firewall. */
+  readonly lastPacketMs: number;
+  /** TCP flags that each side has sent. */
+  readonly sentFlags: readonly [number, number];
   /** The earliest start that a full record gives: its capture time less its age. */
   readonly startMs: number;
   /** Capture time of the message that told of the end; null while open. */
   readonly endedMs: number | null;
-  /** Capture time of the last insert, compressed update, or full update outside a bulk transfer; null without any. */
+  /**
+   * Capture time of the last sign of traffic: an insert or a compressed update; before version 5 also a full update outside
+   * a bulk transfer. Null without any.
+   */
   readonly lastSignMs: number | null;
-  /** The end a flow record shows: of a full delete the capture time, else the last sign of traffic. */
-  readonly flowEndMs: number | null;
-  /** PFTM number and seconds left as last told. */
-  readonly timeout: number;
-  readonly expire: number;
-  readonly tcp: TrueTcp | null;
+  /** Capture time of the last full update; null without any. */
+  readonly lastAnswerMs: number | null;
   /** An insert of it was seen. */
   readonly insertSeen: boolean;
   /** Records about it in messages that were lost, by action. */
   readonly lost: Readonly<Partial<Record<Action, number>>>;
-}
-
-export interface TrueTcp {
-  /**
-   * Payload octets of the initiator and of the responder between the first and the last sequence number told.
-   *
-   * seqlo is the sequence number that a peer will use next (the end of the highest segment pf has seen of it), modulo
-   * 2^32, and 0 while nothing was seen of that peer. So the number is the sum of the advances from one told non-zero seqlo
-   * to the next, each modulo 2^32, less one when a FIN was among them (the peer's state went from below 7 to 7 or above)
-   * and, with `firstSeqlo: 'isn'` only, less one when the SYN was. Null when no non-zero seqlo was told, 0 when one was.
-   * It is computed from the payload the simulated peers really sent, not from that rule.
-   */
-  readonly octets: readonly [number | null, number | null];
-  /**
-   * Per peer 1 when a reset closed it between two messages (state below 7, then 10): nobody can tell from outside whether
-   * a FIN went by, and the rule above may be off by one octet.
-   */
-  readonly slack: readonly [0 | 1, 0 | 1];
 }
 
 export interface Expected {
@@ -70,50 +71,89 @@ export interface Expected {
   readonly ended: Readonly<Record<Ending, number>>;
   /** Records in the messages that arrived. */
   readonly records: Readonly<Partial<Record<Action, number>>>;
-  /** Compressed updates and deletes of states that the messages had not told of, or no longer. */
+  /** Compressed updates and deletes of states that the messages had not told of. */
   readonly unknownUpdates: number;
   readonly unknownDeletes: number;
+  /** Deletes and full updates of states that had ended. */
+  readonly lateRecords: number;
+  /** Full updates of states that are never synchronised. */
+  readonly neverSynced: number;
+}
+
+/** What one firewall has told of a state. */
+interface Report {
+  counters: Counters;
+  by: 'insert' | 'update' | 'delete';
+  /** Capture time of the last full record, and the seconds left to live in it; null where none came. */
+  toldMs: number | null;
+  remaining: number;
+  /** Capture time of the last sign of traffic. */
+  signMs: number | null;
 }
 
 interface Followed {
   readonly live: LiveState;
   readonly identity: SimState;
-  told: Counters;
-  by: 'insert' | 'update' | 'delete';
+  /** By the number of the firewall; the one that told of it first stands first. */
+  readonly reports: Map<number, Report>;
+  readonly first: number;
   startMs: number;
   lastSignMs: number | null;
-  timeout: number;
-  expire: number;
+  lastAnswerMs: number | null;
   insertSeen: boolean;
-  readonly peers: [FollowedPeer, FollowedPeer];
+  readonly sides: [Side, Side];
 }
 
-interface FollowedPeer {
-  first: number | null;
+/** How far a side's sequence numbers had come when counters were last told, and since; null while none was seen. */
+interface Side {
+  base: number | null;
   last: number | null;
-  state: number;
-  slack: 0 | 1;
+}
+
+/** Milliseconds around the time at which a state dies of age. */
+const EARLIEST_END = -1000;
+const LATEST_END = 25_000;
+/** PFTM_MAX of OpenBSD. */
+const DEAD = 20;
+
+export interface TruthOptions {
+  readonly version: WireVersion;
+  readonly role: 'tap' | 'net';
 }
 
 /** Is told, in the order of the wire, what arrives; knows at the end what that was worth. */
 export class Truth {
   readonly flows: TrueFlow[] = [];
+  readonly #options: TruthOptions;
+  readonly #isOld: boolean;
   readonly #open = new Map<string, Followed>();
   readonly #known = new Set<LiveState>();
+  /** States that have ended, by key. */
+  readonly #gone = new Map<string, LiveState>();
   readonly #lost = new Map<LiveState, Partial<Record<Action, number>>>();
   readonly #records: Partial<Record<Action, number>> = {};
   readonly #transfers = new Set<number>();
+  #lastLossMs = Number.NEGATIVE_INFINITY;
   #unknownUpdates = 0;
   #unknownDeletes = 0;
+  #lateRecords = 0;
+  #neverSynced = 0;
 
-  arrived(told: readonly Told[], now: number): void {
+  constructor(options: TruthOptions) {
+    this.#options = options;
+    this.#isOld = SIZES[options.version].version < 5;
+  }
+
+  /** `sender` is the number of the firewall. */
+  arrived(told: readonly Told[], now: number, sender: number): void {
     for (const one of told) {
       this.#records[one.action] = (this.#records[one.action] ?? 0) + 1;
-      this.#learn(one, now);
+      this.#learn(one, now, sender);
     }
   }
 
-  lost(told: readonly Told[]): void {
+  lost(told: readonly Told[], now: number): void {
+    this.#lastLossMs = now;
     for (const { action, live } of told) {
       if (!live) continue;
       const counts = this.#lost.get(live) ?? {};
@@ -131,43 +171,41 @@ export class Truth {
   finish(): Expected {
     for (const followed of this.#open.values()) this.#end(followed, 'open', null);
     this.#open.clear();
-    const ended: Record<Ending, number> = { delete: 0, compressedDelete: 0, clear: 0, reboot: 0, open: 0 };
+    const ended = { delete: 0, dead: 0, compressedDelete: 0, clear: 0, reboot: 0, open: 0 };
     for (const flow of this.flows) ended[flow.ended]++;
     return {
       ended,
       records: this.#records,
       unknownUpdates: this.#unknownUpdates,
       unknownDeletes: this.#unknownDeletes,
+      lateRecords: this.#lateRecords,
+      neverSynced: this.#neverSynced,
     };
   }
 
-  #learn(told: Told, now: number): void {
+  #learn(told: Told, now: number, sender: number): void {
     const key = `${told.key.creatorId}/${told.key.id}`;
     const known = this.#open.get(key);
     switch (told.action) {
       case 'insert':
-        if (known && known.live !== told.live) this.#finish(key, known, 'reboot', now);
-        this.#full(key, told, now).lastSignMs = now;
+      case 'update':
+        this.#full(key, told, now, sender);
         return;
-      case 'update': {
-        const followed = this.#full(key, told, now);
-        if (this.#transfers.size === 0) followed.lastSignMs = now;
-        return;
-      }
       case 'delete':
-        this.#finish(key, this.#full(key, told, now), 'delete', now);
+        this.#report(key, told, now, sender);
+        this.#finish(key, this.#open.get(key)!, 'delete', now);
         return;
       case 'compressedUpdate':
         if (!known) {
           this.#unknownUpdates++;
           return;
         }
-        known.lastSignMs = now;
-        known.timeout = told.state!.timeout;
-        learnPeers(known, told);
+        learnSides(known, told);
+        this.#sign(known, now, sender);
         return;
       case 'compressedDelete':
         if (known) this.#finish(key, known, 'compressedDelete', now);
+        else if (this.#gone.get(key) === told.live) this.#lateRecords++;
         else this.#unknownDeletes++;
         return;
       case 'clear':
@@ -183,71 +221,133 @@ export class Truth {
     }
   }
 
-  #full(key: string, told: Told, now: number): Followed {
+  #full(key: string, told: Told, now: number, sender: number): void {
+    const { live, state, action } = told;
+    if (!live || !state) throw new Error(`a full record without its state: ${action}`);
+    if (state.isNoSync) {
+      this.#neverSynced++;
+      return;
+    }
+    const isDead = this.#options.version === 'v6' && state.timeout >= DEAD;
+    const isLate = this.#gone.get(key) === live && (action === 'update' || isDead);
+    if (isLate) {
+      this.#lateRecords++;
+      return;
+    }
+    const known = this.#open.get(key);
+    if (known && known.live !== live) this.#finish(key, known, 'reboot', now);
+    const followed = this.#report(key, told, now, sender);
+    if (isDead) {
+      this.#finish(key, followed, 'dead', now);
+      return;
+    }
+    const isPacket = action === 'insert' || (this.#isOld && this.#transfers.size === 0);
+    if (isPacket) this.#sign(followed, now, sender);
+    followed.insertSeen ||= action === 'insert';
+    if (action === 'update') followed.lastAnswerMs = now;
+  }
+
+  /** Takes in the counters of a full record. */
+  #report(key: string, told: Told, now: number, sender: number): Followed {
     const { live, state } = told;
     if (!live || !state) throw new Error(`a full record without its state: ${told.action}`);
-    const startMs = now - state.creation * 1000;
     const by = told.action as 'insert' | 'update' | 'delete';
-    let known = this.#open.get(key);
-    if (known && known.live !== live)
-      throw new Error(`${by} of ${key} is of another state than the one known`);
-    if (!known) {
-      const peer = (): FollowedPeer => ({ first: null, last: null, state: -1, slack: 0 });
-      known = {
-        live,
-        identity: state,
-        told: { packets: [0n, 0n], bytes: [0n, 0n] },
-        by,
-        startMs,
-        lastSignMs: null,
-        timeout: state.timeout,
-        expire: state.expire,
-        insertSeen: false,
-        peers: [peer(), peer()],
-      };
-      this.#open.set(key, known);
-      this.#known.add(live);
-    }
-    known.told = { packets: [...state.packets], bytes: [...state.bytes] };
-    known.by = by;
-    known.startMs = Math.min(known.startMs, startMs);
-    known.timeout = state.timeout;
-    known.expire = state.expire;
-    known.insertSeen ||= by === 'insert';
-    learnPeers(known, told);
-    return known;
+    const followed = this.#open.get(key) ?? this.#follow(key, live, state, sender);
+    if (followed.live !== live) throw new Error(`${by} of ${key} is of another state than the one known`);
+    followed.startMs = Math.min(followed.startMs, now - state.creation * 1000);
+    learnSides(followed, told);
+    const isZero = sum(state) === 0n;
+    // A backup that has forwarded nothing tells nothing.
+    if (sender !== followed.first && isZero) return followed;
+    const report = reportOf(followed, sender);
+    const hasMoved = [0, 1].some(
+      (index) =>
+        state.packets[index]! > report.counters.packets[index]! ||
+        state.bytes[index]! > report.counters.bytes[index]!,
+    );
+    report.counters = { packets: [...state.packets], bytes: [...state.bytes] };
+    report.by = by;
+    report.toldMs = now;
+    report.remaining = state.expire;
+    if (hasMoved) for (const side of followed.sides) side.base = side.last;
+    return followed;
+  }
+
+  #follow(key: string, live: LiveState, state: SimState, sender: number): Followed {
+    const side = (): Side => ({ base: null, last: null });
+    const followed: Followed = {
+      live,
+      identity: state,
+      reports: new Map(),
+      first: sender,
+      startMs: Number.POSITIVE_INFINITY,
+      lastSignMs: null,
+      lastAnswerMs: null,
+      insertSeen: false,
+      sides: [side(), side()],
+    };
+    reportOf(followed, sender);
+    this.#open.set(key, followed);
+    this.#known.add(live);
+    this.#gone.delete(key);
+    return followed;
+  }
+
+  #sign(followed: Followed, now: number, sender: number): void {
+    followed.lastSignMs = now;
+    reportOf(followed, sender).signMs = now;
   }
 
   #finish(key: string, followed: Followed, ended: Ending, now: number): void {
     this.#end(followed, ended, now);
     this.#open.delete(key);
+    this.#gone.set(key, followed.live);
   }
 
   #end(followed: Followed, ended: Ending, endedMs: number | null): void {
-    const { live, told, lastSignMs, startMs, timeout, expire, insertSeen, peers } = followed;
-    const { id, creatorId, ...identity } = live.identity;
-    const counted = live.counted[live.owner]!;
+    const { live, reports, startMs, lastSignMs, lastAnswerMs, insertSeen, sides } = followed;
+    const { id, creatorId, isNoSync: _, ...identity } = live.identity;
+    const told = [...reports.values()].reduce((total, { counters }) => plus(total, counters), NOTHING);
+    const total = plus(live.counted[0]!, live.counted[1]!);
+    const own = reports.get(followed.first)!;
     this.flows.push({
       ...identity,
       stateId: id.toString(16).padStart(16, '0'),
       creatorId: creatorId.toString(16).padStart(8, '0'),
       ended,
-      final: { packets: [...counted.packets], bytes: [...counted.bytes] },
-      told: { ...told, by: followed.by, isZero: sum(told) === 0n },
+      final: this.#options.role === 'tap' ? plus(live.counted[0]!, NOTHING) : total,
+      total,
+      told: { ...told, isZero: sum(told) === 0n },
+      by: own.by,
+      toldMs: own.toldMs!,
+      advance: [advance(sides[0]), advance(sides[1])],
+      isProven: endedMs !== null && this.#isProven(followed, endedMs),
+      isKilled: live.isKilled,
+      isHiding: live.isHiding,
+      lastPacketMs: live.lastPacketMs,
+      sentFlags: [...live.sentFlags],
       startMs,
       endedMs,
       lastSignMs,
-      flowEndMs: ended === 'delete' ? endedMs : lastSignMs,
-      timeout,
-      expire,
-      tcp:
-        identity.proto === 6
-          ? { octets: [advance(peers[0]), advance(peers[1])], slack: [peers[0].slack, peers[1].slack] }
-          : null,
+      lastAnswerMs,
       insertSeen,
       // Read when the life is over: the same object goes on counting.
       lost: this.#lostOf(live),
     });
+  }
+
+  /** Each firewall that has forwarded something told its counters, was silent since, and the state died of age then. */
+  #isProven({ reports, first }: Followed, endedMs: number): boolean {
+    if (this.#isOld) return false;
+    const proven = ({ toldMs, remaining, signMs }: Report): boolean => {
+      if (toldMs === null || toldMs <= this.#lastLossMs) return false;
+      const late = endedMs - (toldMs + 1000 * remaining);
+      return (signMs ?? 0) <= toldMs && late >= EARLIEST_END && late <= LATEST_END;
+    };
+    const all = [...reports.entries()];
+    const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
+    const alone = all.filter(([number]) => number === first);
+    return (needed.length > 0 ? needed : alone).every(([, report]) => proven(report));
   }
 
   #lostOf(live: LiveState): Partial<Record<Action, number>> {
@@ -257,23 +357,44 @@ export class Truth {
   }
 }
 
-function learnPeers(followed: Followed, told: Told): void {
+function reportOf({ reports }: Followed, sender: number): Report {
+  let report = reports.get(sender);
+  if (report === undefined) {
+    report = { counters: NOTHING, by: 'update', toldMs: null, remaining: 0, signMs: null };
+    reports.set(sender, report);
+  }
+  return report;
+}
+
+function learnSides({ sides }: Followed, told: Told): void {
   for (const index of [0, 1] as const) {
-    const peer = followed.peers[index];
-    const { state } = told.state!.peers[index];
-    const payload = told.payload![index];
-    if (peer.state >= 0 && peer.state < 7 && state === 10) peer.slack = 1;
-    peer.state = state;
-    if (payload === null) continue;
-    peer.first ??= payload;
-    peer.last = payload;
+    const side = sides[index];
+    const now = told.advanced![index];
+    if (now === null || told.state!.peers[index].seqlo === 0) continue;
+    side.last = Math.max(side.last ?? 0, now);
+    side.base ??= now;
   }
 }
 
-function advance(peer: FollowedPeer): number | null {
-  return peer.first === null || peer.last === null ? null : peer.last - peer.first;
+function advance({ base, last }: Side): number {
+  return base === null || last === null ? 0 : last - base;
 }
 
-function sum(counters: Counters): bigint {
-  return counters.packets[0] + counters.packets[1] + counters.bytes[0] + counters.bytes[1];
+const NOTHING: Counters = { packets: [0n, 0n], bytes: [0n, 0n] };
+
+function plus(one: Counters, other: Counters): Counters {
+  return {
+    packets: [one.packets[0] + other.packets[0], one.packets[1] + other.packets[1]],
+    bytes: [one.bytes[0] + other.bytes[0], one.bytes[1] + other.bytes[1]],
+  };
+}
+
+function sum({
+  packets,
+  bytes,
+}: {
+  packets: readonly [bigint, bigint];
+  bytes: readonly [bigint, bigint];
+}): bigint {
+  return packets[0] + packets[1] + bytes[0] + bytes[1];
 }

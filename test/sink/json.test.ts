@@ -43,6 +43,17 @@ describe('JSON of a flow', () => {
     postNAPTDestinationTransportPort: 80,
   };
   const rest = { interfaceName: 'em0', flowEndReason: 3 };
+  /** Of an af-to state, in which pf counts both directions as one. */
+  const both = {
+    stateId: pf.stateId,
+    creatorId: pf.creatorId,
+    direction: 'in',
+    rule: 41,
+    bothDirections: true,
+    counters: 'exact',
+    countersFrom: 'delete',
+    reply: false,
+  };
   const six = { sourceIPv6Address: '2001:db8::64', destinationIPv6Address: '64:ff9b::c000:221' };
   const four = { sourceIPv4Address: '198.51.100.1', destinationIPv4Address: '192.0.2.33' };
   function ends(source: string, sourcePort: number, destination: string, destinationPort: number) {
@@ -155,7 +166,7 @@ describe('JSON of a flow', () => {
         postNAPTSourceTransportPort: 50001,
         postNAPTDestinationTransportPort: 80,
         ...rest,
-        pf: { ...pf, direction: 'in' },
+        pf: both,
       },
     ],
     [
@@ -214,7 +225,7 @@ describe('JSON of a flow', () => {
         postNATSourceIPv4Address: four.destinationIPv4Address,
         postNATDestinationIPv4Address: four.sourceIPv4Address,
         ...rest,
-        pf: { ...pf, direction: 'in', reply: true },
+        pf: { ...both, reply: true },
       },
     ],
     [
@@ -228,7 +239,7 @@ describe('JSON of a flow', () => {
         ...counted,
         flowDirection: 0,
         ...rest,
-        pf: { ...pf, direction: 'in' },
+        pf: both,
       },
     ],
     [

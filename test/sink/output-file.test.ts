@@ -140,7 +140,7 @@ describe('an output file', () => {
 
   const unopenable: [claim: string, path: () => string, reason: string][] = [
     ['a folder that is not there', () => join(folder, 'none', 'flows'), 'no such file or directory'],
-    ['a folder', () => folder, 'illegal operation on a directory'],
+    ['a folder', () => folder, 'is a directory'],
   ];
   for (const [what, where, reason] of unopenable) {
     for (const mode of ['append', 'replace'] as const) {
@@ -217,18 +217,17 @@ describe('an output file', () => {
       const file = OutputFile.open(path, 'append', given);
       send(file, 'first\nsecond\n', 2);
       send(file, 'third\n', 1);
-      expect(given.lines[0]).to.equal(`output: ${path}: no space left on device`);
       for (let n = 0; n < 50; n++) send(file, `${'x'.repeat(65_535)}\n`, 1);
       expect(file.isCongested).to.equal(false);
       await file.drained();
-      await until(() => given.lines.length > 2);
+      await until(() => file.result.errors > 2);
       expect(disk.text).to.equal('first\nsecond');
       disk.room = Number.POSITIVE_INFINITY;
       await until(() => file.result.records === 53);
       expect(disk.text.slice(0, 20)).to.equal('first\nsecond\nthird\nx');
       await file.close();
       expect(file.result).to.include({ records: 53, lostRecords: 0 });
-      expect(file.result.errors).to.equal(given.lines.length);
+      expect(given.lines).to.deep.equal([`output: ${path}: no space left on device`]);
     });
 
     it('counts what finds no room in the queue, and keeps its lines whole', async () => {
@@ -328,7 +327,7 @@ describe('an output file', () => {
         expect(file.begin()).to.equal(true);
         for (let n = 0; n < 10; n++) send(file, 'flow\n', 1);
         await file.close();
-        expect(given.lines[0]).to.equal('output: /dev/full: no space left on device');
+        expect(given.lines).to.deep.equal(['output: /dev/full: no space left on device']);
         expect(file.result).to.include({ output: '/dev/full', records: 0, lostRecords: 10 });
         expect(file.result.errors).to.be.greaterThan(0);
       });
@@ -558,7 +557,9 @@ describe('standard output as an output file', () => {
     });
   }
 
-  it('does not keep a live run waiting for the reader of a pipe', async () => {
+  it('does not keep a live run waiting for the reader of a pipe', async function () {
+    // Other systems cannot open a pipe a second time.
+    if (!existsSync('/proc/self/fd')) this.skip();
     const folder = mkdtempSync(join(tmpdir(), 'output-pipe-'));
     const mark = join(folder, 'sent');
     const child = start(

@@ -96,7 +96,7 @@ describe('requests for updates', () => {
         25,
       ],
       ['at half of what was left to live', udp({ expire: 10 }), [[5, udp()]], 10],
-      ['at once where nothing was left to live', udp({ expire: 0 }), [[5, udp()]], 5.1],
+      ['at once where nothing was left to live', udp({ expire: 0, ...counted(1, 60) }), [[5, udp()]], 5.1],
       [
         'in time where tcp.opening was shortened as tcp.first was',
         tcpState(1, [1, 0], [2, 0], { timeout: 0, expire: 30 }),

@@ -3,7 +3,17 @@ import fc from 'fast-check';
 import { LACK_OF_RESOURCES } from '../../protocol/flow/terms.js';
 import { encodeCompressedDelete, encodeMessage, encodeState } from '../peer/pfsync-writer.js';
 import { StateConverter } from '../peer/state-converter.js';
-import { deleteOf, fullDeleteOf, insertOf, simState, updateOf } from '../peer/state-messages.js';
+import {
+  busOf,
+  clearOf,
+  compressedUpdateOf,
+  counted,
+  deleteOf,
+  fullDeleteOf,
+  insertOf,
+  simState,
+  updateOf,
+} from '../peer/state-messages.js';
 
 const T0 = 1_700_000_000_000;
 
@@ -179,6 +189,54 @@ describe('times of a state', () => {
     );
     converter.message(deleteOf(simState(1)), T0 + 70_000);
     expect(converter.records[0]?.flowStartMilliseconds).to.equal(T0 - 4000);
+  });
+
+  for (const version of ['v4', 'v5-1301', 'v6'] as const) {
+    it(`end where a first answer says that the last packet passed (${version})`, () => {
+      // udp.multiple has 60 s, of which 13 are left.
+      const state = simState(1, {
+        packets: [1n, 0n],
+        bytes: [60n, 0n],
+        creation: 100,
+        expire: 13,
+        timeout: 8,
+      });
+      const converter = new StateConverter().message(busOf('start', version), T0);
+      converter.message(updateOf(state, version), T0 + 1).message(busOf('end', version), T0 + 2);
+      converter.message(clearOf('', version), T0 + 5000);
+      expect(converter.records[0]?.flowEndMilliseconds).to.equal(T0 + 1 - 47_000);
+    });
+  }
+
+  it('end where answers say that the last packet passed, unless a later sign is known', () => {
+    const state = (packets: number, expire: number) =>
+      simState(1, { ...counted(packets, 60), creation: 500, expire });
+    const ends = (record: Buffer) => {
+      const converter = new StateConverter().message(insertOf(state(1, 60)), T0);
+      converter.message(compressedUpdateOf(state(2, 60)), T0 + 10_000).message(record, T0 + 30_000);
+      return converter.message(clearOf(), T0 + 31_000).records[0]?.flowEndMilliseconds;
+    };
+    expect(ends(updateOf(state(5, 45))), 'packets after the compressed update').to.equal(T0 + 15_000);
+    expect(ends(updateOf(state(5, 30))), 'packets before it').to.equal(T0 + 10_000);
+    expect(ends(updateOf(state(1, 45))), 'no packets').to.equal(T0 + 10_000);
+    expect(ends(updateOf({ ...state(5, 0), timeout: 9 })), 'overdue').to.equal(T0 + 10_000);
+    // Then the compressed update tells: each packet is followed by one within a second.
+    expect(ends(updateOf(state(5, 3600))), 'another timeout than the default').to.equal(T0 + 10_000);
+    expect(ends(updateOf({ ...state(5, 10), timeout: 19 })), 'no timeout of a state').to.equal(T0 + 10_000);
+  });
+
+  it('end with each full update before version 5, where every packet makes one, but not in a bulk update', () => {
+    for (const version of ['v2', 'v3', 'v4'] as const) {
+      const state = simState(1, { ...counted(1, 60), creation: 500, expire: 60 });
+      // In version 2 the counters may have wrapped.
+      const later = { ...state, packets: [0n, 0n], bytes: [7n, 0n] } as const;
+      const converter = new StateConverter().message(insertOf(state, version), T0);
+      converter.message(updateOf(later, version), T0 + 10_000).message(busOf('start', version), T0 + 20_000);
+      converter.message(updateOf(state, version), T0 + 21_000).message(busOf('end', version), T0 + 22_000);
+      expect(converter.message(clearOf('', version), T0 + 30_000).records[0]?.flowEndMilliseconds).to.equal(
+        T0 + 10_000,
+      );
+    }
   });
 
   it('are never negative, and none ends before it starts', () => {

@@ -125,7 +125,7 @@ describeWithOpenssl('IPFIX over TLS', () => {
   });
 
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-    // One flow leaves right behind the handshake.
+    // One flow is sent right after the handshake.
     for (const count of [1, 2000]) {
       it(`brings ${count} flows to a collector of ${maxVersion}`, async () => {
         const { port, sessions } = await listen(server, { maxVersion });

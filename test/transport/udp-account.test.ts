@@ -14,6 +14,7 @@ class PretendedSender implements DatagramSender {
   /** The first octet of each datagram taken. */
   readonly taken: number[] = [];
   isClosed = false;
+  onPoll = (): void => {};
   #block: Block | undefined;
   #next = 0;
   #end = 0;
@@ -51,7 +52,9 @@ class PretendedSender implements DatagramSender {
     this.report.ended();
   }
 
-  poll(): void {}
+  poll(): void {
+    this.onPoll();
+  }
 
   close(): void {
     this.isClosed = true;
@@ -129,6 +132,17 @@ describe('what UDP accounts for', () => {
     expect(transport.sent).to.include({ messages: 0, records: 0, octets: 0 });
     expect(transport.errors).to.equal(7);
     await transport.close();
+  });
+
+  it('a refusal that has come by the end is asked for', async () => {
+    const { transport, sender } = await open();
+    add(transport, 1);
+    await turn();
+    sender.finish();
+    sender.onPoll = () => sender.report.refused('ECONNREFUSED');
+    await transport.close();
+    expect(transport.lost).to.include({ messages: 1, records: 10 });
+    expect(transport.sent).to.include({ messages: 0, records: 0 });
   });
 
   it('a datagram of templates alone is charged without records', async () => {
