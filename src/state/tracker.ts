@@ -186,7 +186,6 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
-    this.requests?.heard();
     this.finishEnding();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
@@ -217,7 +216,6 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.requests?.heard();
     this.finishEnding();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
@@ -410,6 +408,7 @@ export class StateTracker implements PfsyncHandler {
       table.expect(n, idFirst, idSecond, creatorId);
     }
     table.prefetch(count, whole);
+    this.requests?.prefetch(count);
   }
 
   /** A full record that reports a state as it is. */
@@ -487,14 +486,9 @@ export class StateTracker implements PfsyncHandler {
   /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
-    const now = table.now[0]!;
-    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
-      const silence = this.#silence(row);
-      table.now[0] = silence > 0 ? now - 1000 * silence : now;
-      table.hearTraffic(slot);
-      table.now[0] = now;
-    }
-    table.hear(slot);
+    const silence = this.#silence(row);
+    if (this.#rows.words[row * ROW + EXPIRE] === 0) table.hear(slot);
+    else table.hearTraffic(slot, table.now[0]! - (silence > 0 ? 1000 * silence : 0));
   }
 
   /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
@@ -548,7 +542,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    table.hearTraffic(slot);
+    table.hearPacket(slot);
     this.requests?.traffic(slot);
   }
 
