@@ -7,8 +7,12 @@ import {
   FLOW,
   INTERFACE,
   INTERFACES,
+  JOINED,
   OBSERVED,
+  ORIGIN,
+  OTHER_INTERFACE,
   PROTOCOLS,
+  ROUTE,
   ROW,
   ROW_DOUBLES,
   STATE,
@@ -86,8 +90,9 @@ export function templateEncoder(
   /** By provenance: UNCOUNTED, or BOTH where counted flows become one record. */
   const volumeKinds = new Int32Array(4).fill(BOTH);
   volumeKinds[NONE] = UNCOUNTED;
-  /** The ifIndex of the row before, in wire order. */
-  let lastIndex = 0;
+  /** ifIndexes of the row before, in wire order. */
+  let lastIngress = 0;
+  let lastEgress = 0;
   let clipped = 0;
   let wasRefreshed = false;
   let areStatisticsDue = false;
@@ -111,8 +116,14 @@ export function templateEncoder(
       const directions = (flow >>> 8) & 255;
       if (directions === 0) continue;
       advance(n);
-      const index = words[row + INTERFACES]! | words[row + INTERFACES + 1]!;
-      if (announcesNames && index !== lastIndex) useInterface(row, index);
+      const ingress = words[row + INTERFACES]!;
+      const egress = words[row + INTERFACES + 1]!;
+      const areSame = ingress === lastIngress && egress === lastEgress && words[row + ROUTE] === 0;
+      if (announcesNames && !areSame) {
+        lastIngress = ingress;
+        lastEgress = egress;
+        useInterfaces(row);
+      }
       // What a flow is cannot be predicted: its kind is put together without branches.
       const side = sides[words[row + STATE]! & 3]!;
       const protocols = words[row + PROTOCOLS]!;
@@ -177,10 +188,20 @@ export function templateEncoder(
     return template;
   }
 
-  /** Announces the interface of the row before a record shows it. */
-  function useInterface(row: number, index: number): void {
-    lastIndex = index;
-    exportOptions?.use(swapOctets(index) >>> 0, interfaces.names[words[row + INTERFACE]!]!);
+  /** Announces the interfaces of the row before a record shows them: the state's, that of its route, that of a joined state. */
+  function useInterfaces(row: number): void {
+    useInterface(row, words[row + INTERFACE]!);
+    if (words[row + ROUTE] !== 0) useInterface(row, words[row + ROUTE]! & 0xff_ffff);
+    if ((words[row + ORIGIN]! & JOINED) !== 0) useInterface(row, words[row + OTHER_INTERFACE]!);
+  }
+
+  /** An interface may have an ifIndex of its own in each direction. */
+  function useInterface(row: number, number: number): void {
+    const shown = words.subarray(row + INTERFACES, row + INTERFACES + 4);
+    for (let index = 2 * number; index < 2 * number + 2; index++) {
+      const value = interfaces.indexes[index]!;
+      if (shown.includes(value)) exportOptions?.use(swapOctets(value) >>> 0, interfaces.names[number]!);
+    }
   }
 
   function addNatEvent(n: number): void {
