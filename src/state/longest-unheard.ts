@@ -2,7 +2,7 @@
  * Which open states no message has named for the longest time. No order is kept: a message that names a state writes the time
  * into the state's row, and the oldest are searched among all when they are needed, many at once.
  */
-import { FREE, NO_SLOT } from './hot-row.js';
+import { NO_SLOT } from './hot-row.js';
 import type { StateRows } from './slab.js';
 
 /** A search finds about this part of the states: each found one costs a look at 64 rows, and the memory is small. */
@@ -26,6 +26,7 @@ export class LongestUnheard {
 
   /** NO_SLOT where there are no states. */
   oldest(): number {
+    if (this.#rows.size === 0) return NO_SLOT;
     const found = this.#nextFound();
     if (found !== NO_SLOT) return found;
     this.#search();
@@ -62,7 +63,7 @@ export class LongestUnheard {
     this.#next = 0;
   }
 
-  /** About SHARE of the states were last named by then. */
+  /** About SHARE of the states were last named by then. There is one state at least. */
   #latestOfShare(): number {
     const rows = this.#rows;
     const step = Math.ceil(rows.size / SAMPLE);
@@ -72,6 +73,6 @@ export class LongestUnheard {
       if (n++ % step === 0) sample.push(rows.heard(slot));
     }
     sample.sort((one, other) => one - other);
-    return sample[Math.floor(sample.length * SHARE)] ?? FREE;
+    return sample[Math.floor(sample.length * SHARE)]!;
   }
 }

@@ -587,14 +587,14 @@ export class StateTracker implements PfsyncHandler {
   /** Adds what the table knows of a state that was deleted, and takes it out. Returns the state's creation. */
   #complete(row: number, slot: number): number {
     const { table } = this;
-    const { words, doubles } = this.#rows;
+    const { doubles } = this.#rows;
     const start = doubles[row * ROW_DOUBLES + START]!;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
       this.#deleted(slot, FORCED_END);
     } else if (slot !== NO_SLOT) {
       const since = Math.min(start, table.start(slot));
-      doubles[row * ROW_DOUBLES + START] = table.wasReported(slot) ? table.reportedUntil(slot) : since;
-      if (table.wasReported(slot)) words[row * ROW + FLOW]! |= CONTINUED;
+      doubles[row * ROW_DOUBLES + START] = since;
+      if (table.wasReported(slot)) this.#continueFrom(row, table.reportedUntil(slot));
       table.subtractReported(slot, row);
       this.requests?.ended(slot);
       table.remove(slot);
@@ -603,10 +603,18 @@ export class StateTracker implements PfsyncHandler {
     const known = this.#givenUp.take(row);
     if (known !== undefined) {
       subtractCounters(this.#rows.view, row * ROW_OCTETS + 4 * OCTETS, known.counters, 0);
-      doubles[row * ROW_DOUBLES + START] = known.time;
-      words[row * ROW + FLOW]! |= CONTINUED;
+      this.#continueFrom(row, known.time);
     }
     return start;
+  }
+
+  /** Earlier records have reported the flow in a row up to `time`, which the clock may have gone behind since. */
+  #continueFrom(row: number, time: number): void {
+    const { words, doubles } = this.#rows;
+    const at = row * ROW_DOUBLES;
+    doubles[at + START] = time;
+    doubles[at + END] = Math.max(doubles[at + END]!, time);
+    words[row * ROW + FLOW]! |= CONTINUED;
   }
 
   /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */

@@ -62,6 +62,15 @@ describe('states that were given up and are heard of again', () => {
       converter.expectSums();
     });
 
+    it(`end no earlier than they go on, where the clock has been set back (${name})`, () => {
+      const converter = open(simState(1, counted(10, 1000)));
+      const ended = fullDeleteOf(simState(1, { ...counted(25, 2500), creation: 60 }));
+      converter.message(ended, T0 - 400_000_000);
+      const last = converter.records.at(-1)!;
+      expect(last.pf.stateId).to.equal('0000000000000001');
+      expect(last.flowEndMilliseconds).to.equal(last.flowStartMilliseconds);
+    });
+
     it(`say once more that they ended when nothing has come since (${name})`, () => {
       const converter = open(simState(1, counted(10, 1000)));
       converter.message(fullDeleteOf(simState(1, { ...counted(10, 1000), creation: 60 })), T0 + 60_000);
