@@ -29,7 +29,8 @@ describe('the states that no message has named for the longest time', () => {
       if (round % 2 === 0) {
         for (const n of [first + 2, first + 3]) converter.message(deleteOf(simState(n)), ++time);
       }
-      converter.tracker.expire((time += 5 * SECOND));
+      time += 5 * SECOND;
+      converter.tracker.expire(time);
       expect(converter.tracker.table.size).to.equal(0);
     }
     expect(converter.statistics.states.ended).to.equal(20);
