@@ -1,5 +1,6 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
 import { swapOctets } from '../flow/byte-order.js';
+import { NO_INTERFACE } from '../flow/interface.js';
 import { PORT_MASKS } from '../flow/pf-terms.js';
 import {
   DESCRIPTION,
@@ -188,7 +189,8 @@ export function templateEncoder(
 
   /** Two times the interface's number, and 1 more where it is that of outbound states. */
   function useInterface(key: number): void {
-    if (announced[key] === 1) return;
+    // Floating states may have an ifIndex, which may be an interface's, and no name.
+    if (announced[key] === 1 || key >>> 1 === NO_INTERFACE) return;
     if (key >= announced.length)
       announced = Uint8Array.from(interfaces.indexes, (_, known) => announced[known] ?? 0);
     announced[key] = 1;

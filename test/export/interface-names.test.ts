@@ -12,6 +12,8 @@ const MAP = new Map([
   ['em2', 4],
   ['em3/in', 8],
   ['em3/out', 16],
+  ['all/in', 1],
+  ['all/out', 32],
 ]);
 
 /** The interface table of an export, by ifIndex, and the indexes that its records show. */
@@ -77,6 +79,16 @@ describe('names of interfaces', () => {
     });
     expect(names).to.deep.equal({ 1: 'em0', 2: 'em1' });
     expect([...shown].sort()).to.deep.equal([1, 2]);
+  });
+
+  it('are none for floating states, which may share the number of an interface', () => {
+    const { names, shown } = exported((samples) => {
+      samples.add({ interfaceName: 'all', state: { direction: 'in' } });
+      samples.add({ interfaceName: 'all' });
+      samples.add({ interfaceName: 'em0', state: { direction: 'in' } });
+    });
+    expect(names).to.deep.equal({ 1: 'em0' });
+    expect([...shown].sort()).to.deep.equal([1, 32]);
   });
 
   it('are the same for both numbers of an interface that has one in each direction', () => {
