@@ -51,7 +51,7 @@ import type {
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
-import { UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { areFinal, isKilled } from './proof.js';
 import { RecentlyEnded } from './recently-ended.js';
@@ -125,6 +125,8 @@ export class StateTracker implements PfsyncHandler {
   #isClear = false;
   #version = 0;
   #isProvable = true;
+  /** The sender of the first record about a state; below 0 before it. */
+  #firstSender = -1;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -156,6 +158,7 @@ export class StateTracker implements PfsyncHandler {
   insert(first: number, count: number): void {
     this.#statistics.records.insert += count;
     this.finishEnding();
+    this.#hearFirewall();
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
       this.#learn(this.table.findRow(n), n, FROM_INSERT);
@@ -166,6 +169,7 @@ export class StateTracker implements PfsyncHandler {
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
     });
@@ -184,6 +188,7 @@ export class StateTracker implements PfsyncHandler {
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
@@ -195,6 +200,7 @@ export class StateTracker implements PfsyncHandler {
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
@@ -366,6 +372,12 @@ export class StateTracker implements PfsyncHandler {
     table.prefetch(count, whole);
   }
 
+  /** The sender of the message has states: it is a firewall. */
+  #hearFirewall(): void {
+    if (this.#firstSender < 0) this.#firstSender = this.table.sender;
+    if (this.#firstSender !== this.table.sender) this.table.hasPair = true;
+  }
+
   /** A full record that reports a state as it is. */
   #learn(known: number, row: number, origin: number): void {
     const { table } = this;
@@ -418,6 +430,7 @@ export class StateTracker implements PfsyncHandler {
     const slot = table.insert(row, origin);
     this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
     const known = this.#givenUp.take(row);

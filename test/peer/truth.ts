@@ -133,6 +133,8 @@ export class Truth {
   readonly #lost = new Map<LiveState, Partial<Record<Action, number>>>();
   readonly #records: Partial<Record<Action, number>> = {};
   readonly #transfers = new Set<number>();
+  /** Those that have told of states. */
+  readonly #firewalls = new Set<number>();
   #lastLossMs = Number.NEGATIVE_INFINITY;
   #unknownUpdates = 0;
   #unknownDeletes = 0;
@@ -148,6 +150,7 @@ export class Truth {
   arrived(told: readonly Told[], now: number, sender: number): void {
     for (const one of told) {
       this.#records[one.action] = (this.#records[one.action] ?? 0) + 1;
+      if (one.live) this.#firewalls.add(sender);
       this.#learn(one, now, sender);
     }
   }
@@ -257,8 +260,8 @@ export class Truth {
     followed.startMs = Math.min(followed.startMs, now - state.creation * 1000);
     learnSides(followed, told);
     const isZero = sum(state) === 0n;
-    // A backup that has forwarded nothing tells nothing.
-    if (sender !== followed.first && isZero) return followed;
+    // A backup that has forwarded nothing tells nothing, unless it might have before the first message.
+    if (sender !== followed.first && isZero && followed.insertSeen) return followed;
     const report = reportOf(followed, sender);
     const hasMoved = [0, 1].some(
       (index) =>
@@ -337,7 +340,7 @@ export class Truth {
   }
 
   /** Each firewall that has forwarded something told its counters, was silent since, and the state died of age then. */
-  #isProven({ reports, first }: Followed, endedMs: number): boolean {
+  #isProven({ reports, first, insertSeen }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
     const proven = ({ toldMs, remaining, signMs }: Report): boolean => {
       if (toldMs === null || toldMs <= this.#lastLossMs) return false;
@@ -347,6 +350,9 @@ export class Truth {
     const all = [...reports.entries()];
     const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
     const alone = all.filter(([number]) => number === first);
+    // What the other one of a pair has forwarded before the first message shows in its counters alone.
+    const areBothKnown = all.filter(([, report]) => report.toldMs !== null).length > 1;
+    if (this.#firewalls.size > 1 && !insertSeen && !areBothKnown) return false;
     return (needed.length > 0 ? needed : alone).every(([, report]) => proven(report));
   }
 
