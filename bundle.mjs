@@ -1,47 +1,45 @@
-/** Makes dist of build: the program as one file, the code that V8 makes of it, the core, and what starts it. */
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+/**
+ * Makes dist/pfflowd.mjs of build/: the whole program in one file, with the packages that it needs inside and their
+ * licences at its end. Optional packages stay outside: import() finds them where they are installed.
+ */
+import { appendFileSync, chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { WRAPPER } from './build/src/code-cache.js';
-import { LIKELY_RUNS } from './build/src/likely-run.js';
 
 const ROOT = import.meta.dirname;
-const DIST = join(ROOT, 'dist');
+const FILE = join(ROOT, 'dist/pfflowd.mjs');
+const { optionalDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
-/** Bundles `build/src/NAME.js`; the answer is the path of the file. `options` are esbuild's. */
-function bundle(name, entryNames, { define, ...options } = {}) {
-  const { metafile } = buildSync({
-    entryPoints: [join(ROOT, 'build/src', `${name}.js`)],
-    outdir: DIST,
-    entryNames,
-    metafile: true,
-    absWorkingDir: ROOT,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    define: { 'import.meta.url': '__filename', 'import.meta.dirname': '__dirname', ...define },
-    external: ['winston', 'koffi'],
-    // Short names too: to read and take back what has long ones takes 2 ms of each start.
-    minify: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-    ...options,
-  });
-  return join(ROOT, Object.keys(metafile.outputs)[0]);
-}
-
-rmSync(DIST, { recursive: true, force: true });
-// V8 knows a source by its length alone: the name has to tell whether code belongs to it.
-const program = bundle('program', '[name]-[hash]', {
-  banner: { js: WRAPPER.before },
-  footer: { js: WRAPPER.after },
+rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
+const { metafile } = buildSync({
+  entryPoints: [join(ROOT, 'build/src/main.js')],
+  outfile: FILE,
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  external: Object.keys(optionalDependencies),
+  // Puts constants of one file in place in the others. Names stay as they are.
+  minifySyntax: true,
+  // CommonJS packages call require.
+  banner: {
+    js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+  },
+  metafile: true,
+  logLevel: 'warning',
 });
-bundle('main', 'pfflowd', { define: { PROGRAM: JSON.stringify(basename(program)) } });
-bundle('datagram-sender', '[name]');
-copyFileSync(join(ROOT, 'build/protocol/core.wasm'), join(DIST, 'core.wasm'));
-writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
-for (const kind of LIKELY_RUNS) {
-  execFileSync(process.execPath, [join(ROOT, 'keep-code.mjs'), program, kind], { stdio: 'inherit' });
+appendFileSync(FILE, licences(Object.keys(metafile.inputs)));
+chmodSync(FILE, 0o755);
+
+/** The licences of the packages that these files are of, as comments. */
+function licences(files) {
+  const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file) ?? []);
+  const texts = [...new Set(folders)].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(ROOT, folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${folder}: no licence`);
+    return `${name} ${version}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`;
+  });
+  return `\n/*\n${texts.join('\n----\n\n').replaceAll('*/', '* /')}*/\n`;
 }

@@ -1,16 +1,11 @@
 #!/usr/bin/env node
-/** pfflowd: what a pf firewall says over pfsync(4), as NetFlow and IPFIX. */
-import { join } from 'node:path';
-import { compile, evaluate } from './code-cache.js';
-import { likelyRun } from './likely-run.js';
+/** pfflowd: turns what a pf firewall says over pfsync(4) into NetFlow and IPFIX. */
 
-/** The name of the program's file: the build puts it in place. */
-declare const PROGRAM: string;
-
-// Node.js opens a debugger on SIGUSR1 unless somebody listens: this comes before anything else.
+// Node.js opens a debugger on SIGUSR1 unless there is a listener: this comes before everything else.
 process.on('SIGUSR1', () => {});
 
-const file = join(import.meta.dirname, PROGRAM);
-const argv = process.argv.slice(2);
-const { run } = evaluate(compile(file, likelyRun(argv)), file, require) as typeof import('./program.js');
-run(argv).then((status) => process.exit(status));
+// The status should nothing be left to wait for before the run has ended, which would be a fault.
+process.exitCode = 3;
+
+const { run } = await import('./program.js');
+run(process.argv.slice(2)).then((status) => process.exit(status));

@@ -1,25 +1,31 @@
 /**
  * The way through the house: packet, link, pfsync message, state, flow, sinks. The only file that knows all stages.
  *
- *     packet ─▶ locatePfsync ─▶ PfsyncReader ─▶ StateTracker ─▶ FlowMapper ─▶ [join] ─▶ [filter] ─▶ sinks
+ *     packet ─▶ locatePfsync ─▶ PfsyncReader ─▶ StateTracker ─▶ flowMapper ─▶ [join] ─▶ [filter] ─▶ outlet ─▶ sinks
  */
 import { type LinkVerdict, locateInIp, locatePfsync, Payload } from '../protocol/capture/link.js';
 import type { Packet } from '../protocol/capture/packet.js';
 import { InterfaceTable } from '../protocol/flow/interface.js';
 import { type FlowConsumer, type FlowMemory, FlowRows, RowRange } from '../protocol/flow/rows.js';
+import { TagTable } from '../protocol/flow/tags.js';
 import { PfsyncReader, type Verdict } from '../protocol/pfsync/message.js';
 import { printable } from './cli/printable.js';
 import { type FilterOptions, StateFilter } from './flow/filter.js';
+import { type JoinStage, joinStage } from './flow/join.js';
 import { flowMapper } from './flow/mapper.js';
 import { NatEvents } from './flow/nat-events.js';
+import { outlet } from './flow/outlet.js';
 import type { Statistics } from './observe/statistics.js';
 import type { Log } from './service/log.js';
 import type { FlowSink } from './sink/flow-sink.js';
 import type { StateCounters } from './source/pfctl-text.js';
 import { countersReader } from './state/printed.js';
 import { StateTracker, type TrackerOptions } from './state/tracker.js';
+import { FirewallAddresses } from './transport/firewall-addresses.js';
 
 export interface PipelineOptions extends FilterOptions, TrackerOptions {
+  /** Make one flow of the two states of a forwarded connection. */
+  readonly join?: boolean;
   /** Report to the sinks when translations begin and end. */
   readonly natEvents?: boolean;
   /** Hand on the states of each message by itself, so that a log has everything in order. */
@@ -30,9 +36,10 @@ export interface PipelineOptions extends FilterOptions, TrackerOptions {
   readonly patience?: number;
 }
 
-/** Rows of a batch: states that are read together, and states that end together. */
+/** Rows of a batch: states that are read together, states that end together, flows that were joined. */
 const BATCH = 128;
 const EVENT_ROW = 2 * BATCH;
+const JOINED_ROWS = EVENT_ROW + 1;
 
 /** The memory that the stages and the sinks share. `ifmap` gives interfaces their ifIndex. */
 export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMemory {
@@ -45,11 +52,13 @@ export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMe
       log.warn(`more than ${names} interface names: states of further ones are shown without an interface`);
     },
   });
-  return { rows: new FlowRows(EVENT_ROW + 1), interfaces };
+  return { rows: new FlowRows(JOINED_ROWS + BATCH), interfaces, tags: new TagTable() };
 }
 
 export class Pipeline {
   readonly tracker: StateTracker;
+  /** Whom updates can be requested of; undefined where none are. */
+  readonly firewalls: FirewallAddresses | undefined;
   /** For messages: the file or the interface that packets come from. */
   source = '';
   readonly #statistics: Statistics;
@@ -65,6 +74,7 @@ export class Pipeline {
   /** A sink did not drain within `patience`: it holds up nothing until it has. */
   #isImpatient = false;
   readonly #readCounters = countersReader();
+  readonly #join: JoinStage | undefined;
 
   constructor(
     options: PipelineOptions,
@@ -73,16 +83,21 @@ export class Pipeline {
     log: Log,
     statistics: Statistics,
   ) {
-    const { rows, interfaces } = memory;
+    const { rows } = memory;
     this.#statistics = statistics;
     this.#sinks = sinks;
     this.#log = log;
     const filter = new StateFilter(rows, options);
-    const mapper = flowMapper(memory, filter, statistics, sendTo(sinks));
+    const last = outlet(memory, statistics, sendTo(sinks));
+    this.#join = options.join
+      ? joinStage(memory, new RowRange(rows, JOINED_ROWS, BATCH), statistics, last)
+      : undefined;
+    const mapper = flowMapper(memory, filter, statistics, this.#join ?? last);
     const observer = options.natEvents ? new NatEvents(memory, EVENT_ROW, filter, sinks) : undefined;
     const ended = new RowRange(rows, BATCH, BATCH);
     this.tracker = new StateTracker(memory, ended, mapper, statistics, options, observer);
-    this.#reader = new PfsyncReader(new RowRange(rows, 0, BATCH), interfaces, this.tracker);
+    this.firewalls = options.requests && new FirewallAddresses();
+    this.#reader = new PfsyncReader(memory, new RowRange(rows, 0, BATCH), this.tracker);
     this.#atOnce = options.atOnce === true || this.tracker.expires;
     this.#onMessage = options.onMessage;
     this.#patience = options.patience ?? Number.POSITIVE_INFINITY;
@@ -93,8 +108,12 @@ export class Pipeline {
     this.#statistics.packets++;
     this.#reader.clock = packet.clock;
     const verdict = locatePfsync(packet, this.#payload);
-    if (verdict === 'pfsync') this.#message(packet.view, packet.number);
-    else this.#countIgnored(verdict, packet.number, packet.end - packet.start);
+    if (verdict === 'pfsync') {
+      this.firewalls?.learn(this.#payload, packet.view, this.source);
+      this.#message(packet.view, packet.number);
+    } else {
+      this.#countIgnored(verdict, packet.number, packet.end - packet.start);
+    }
   }
 
   /** Takes a datagram that holds one pfsync message, with or without its IP header. `time` is its arrival. */
@@ -152,6 +171,7 @@ export class Pipeline {
   /** Sends what waits to be filled up. */
   flush(): void {
     this.settle();
+    this.#join?.expire(this.time);
     for (const sink of this.#sinks) sink.flush(this.time);
   }
 
@@ -164,6 +184,7 @@ export class Pipeline {
       await this.drained();
     }
     this.settle();
+    this.#join?.flush();
     await Promise.all(this.#sinks.map((sink) => sink.close(this.time)));
   }
 
@@ -182,6 +203,10 @@ export class Pipeline {
     if (verdict !== 'whole') this.#countDamage(verdict, number, view, start, end);
     if (this.#atOnce) this.#reader.handOn();
     if (this.tracker.expires) this.tracker.expire(this.time);
+    if (this.tracker.isOverdueDue(this.time)) {
+      this.#reader.handOn();
+      this.tracker.beginOverdue(this.time);
+    }
   }
 
   #areSinksCongested(): boolean {

@@ -1,68 +1,68 @@
-/** The program, from its command line to its exit status. Most of it is loaded when it is known what is to be done. */
-import { readFileSync, writeSync } from 'node:fs';
+/** The program, from its command line to its exit status. */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Extent, extentOf } from './source/capture-size.js';
+import { StartError, UsageError } from './cli/errors.js';
 import { CANNOT_START, DONE } from './cli/exit-status.js';
+import { checkFileRoles } from './cli/file-roles.js';
 import type { Options } from './cli/option-table.js';
-import { parseOptions, UsageError } from './cli/options.js';
-import { STANDARD_ERROR, STANDARD_OUTPUT } from './service/standard-streams.js';
-import { foreground, type Surroundings } from './service/surroundings.js';
-import { StartError } from './cli/errors.js';
+import { parseOptions } from './cli/options.js';
+import { messageOf, reasonOf } from './cli/system-error.js';
 import { usageText } from './cli/usage.js';
 import { VERSION } from './cli/version.js';
+import { Run } from './run.js';
+import { goToBackground, takeBackground, withAbsolutePaths } from './service/daemon.js';
+import { setFaultHandler } from './service/faults.js';
+import { openService } from './service/service.js';
+import { print } from './service/standard-streams.js';
+import { foreground } from './service/surroundings.js';
 
-/** Is told how long the run will be, and whether it needs koffi, before the core is loaded. */
-type Preparation = (extent: Extent | undefined, needsKoffi: boolean) => Promise<void>;
-
-/** Resolves to the exit status. */
-export async function run(argv: readonly string[], prepare: Preparation = prepareV8): Promise<number> {
+/** Resolves to the exit status. Never rejects: a failed start is one line on standard error. */
+export async function run(argv: readonly string[]): Promise<number> {
+  setFaultHandler((error) => void complain(error).then((status) => process.exit(status)));
   try {
     const options = parseOptions(argv);
-    if (options.help) return tell(usageText());
-    if (options.showVersion) return tell(`pfflowd ${VERSION}\n`);
+    if (options.help) return await show(usageText());
+    if (options.showVersion) return await show(`pfflowd ${VERSION}\n`);
+    checkFileRoles(options);
     if (options.checkConfig) return DONE;
     const isPlain = options.reads.length > 0 && options.user === undefined && options.pidFile === undefined;
-    return await (isPlain ? start(options, foreground(options), prepare) : serve(options, argv, prepare));
+    return await (isPlain ? new Run(options, foreground(options)).toItsEnd() : serve(options, argv));
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof StartError)) throw error;
-    writeSync(STANDARD_ERROR, `pfflowd: ${error.message}\n`);
-    return CANNOT_START;
+    return complain(error);
   }
 }
 
-function tell(text: string): number {
-  writeSync(STANDARD_OUTPUT, text);
-  return DONE;
+async function show(text: string): Promise<number> {
+  try {
+    await print(process.stdout, text);
+    return DONE;
+  } catch (error) {
+    throw new StartError(`standard output: ${reasonOf(error)}`);
+  }
 }
 
-async function prepareV8(extent: Extent | undefined, needsKoffi: boolean): Promise<void> {
-  const { prepareFor } = await import('./v8-flags.js');
-  prepareFor(extent, needsKoffi);
+async function complain(error: unknown): Promise<number> {
+  // Where standard error cannot be written, the exit status remains.
+  const isForeseen = error instanceof UsageError || error instanceof StartError;
+  const message = isForeseen ? error.message : `cannot start: ${messageOf(error)}`;
+  await print(process.stderr, `pfflowd: ${message}\n`).catch(() => {});
+  return CANNOT_START;
 }
 
-async function start(
-  options: Options,
-  surroundings: Surroundings,
-  prepare: Preparation,
-  readAgain?: () => Options,
-): Promise<number> {
-  const extent = extentOf(options.reads);
-  await prepare(
-    extent,
-    options.collectors.some(({ protocol }) => protocol === 'udp'),
-  );
-  const { Run } = await import('./run.js');
-  return new Run(options, surroundings, extent, readAgain).toItsEnd();
-}
-
-/** In the background, unless told otherwise. */
-async function serve(options: Options, argv: readonly string[], prepare: Preparation): Promise<number> {
-  const { goToBackground, takeBackground, withAbsolutePaths } = await import('./service/daemon.js');
+/** Runs as a service: in the background unless -d is given. */
+async function serve(options: Options, argv: readonly string[]): Promise<number> {
   const background = takeBackground();
   if (!options.foreground && background === undefined) return goToBackground();
-  const directory = process.cwd();
+  const directory = workingDirectory();
   const readAgain = () => parseOptions(argv, (file) => readFileSync(resolve(directory, file), 'utf8'));
-  const { openService } = await import('./service/service.js');
   const absolute = withAbsolutePaths(options, directory);
-  return start(absolute, openService(absolute, background), prepare, readAgain);
+  return new Run(absolute, openService(absolute, background), readAgain).toItsEnd();
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new StartError(`working directory: ${reasonOf(error)}`);
+  }
 }

@@ -1,46 +1,52 @@
-/** A run: opens what the options ask for, reads what there is to read, and tells what became of it. What only some runs need is loaded by those. */
-import { writeSync } from 'node:fs';
-import type { Extent } from './source/capture-size.js';
+/** A run: opens what the options ask for, reads until the end or a signal, closes, and reports. */
 import { DONE, INPUT_DAMAGED, NOT_DELIVERED } from './cli/exit-status.js';
-import type { Exporter } from './sink/exporter.js';
-import type { FlowSink } from './sink/flow-sink.js';
-import type { LiveSources } from './source/live.js';
 import type { Options } from './cli/option-table.js';
-import type { Output } from './outputs.js';
-import { Pipeline } from './pipeline.js';
-import type { Relay } from './transport/relay.js';
+import { messageOf } from './cli/system-error.js';
+import { openSinks } from './collectors.js';
+import { SelfFilter } from './flow/self.js';
+import { Statistics } from './observe/statistics.js';
+import { type SinkResult, summaryJson, summaryText } from './observe/summary.js';
+import { openOutput } from './outputs.js';
+import { openMemory, Pipeline, type PipelineOptions } from './pipeline.js';
+import { setFaultHandler } from './service/faults.js';
 import { onSignals } from './service/signals.js';
-import { STANDARD_ERROR } from './service/standard-streams.js';
-import { Stats } from './observe/statistics.js';
-import { Stop } from './stop.js';
-import { summaryJson, summaryText } from './observe/summary.js';
+import { print } from './service/standard-streams.js';
 import type { Surroundings } from './service/surroundings.js';
-import { StartError } from './cli/errors.js';
+import { FlowLog } from './sink/flow-log.js';
+import type { FlowSink, Output } from './sink/flow-sink.js';
+import { convert } from './source/conversion.js';
+import { LiveSources, ownAddresses } from './source/live.js';
+import { openRelay, type Relay } from './transport/relay.js';
+
+/** Milliseconds in which a run ends after an error that nobody foresaw, whatever still waits. */
+const FAULT_PATIENCE = 5000;
+
+/** Milliseconds for which congested sinks may hold up a live source. */
+const LIVE_PATIENCE = 2000;
 
 export class Run {
   readonly #options: Options;
   readonly #surroundings: Surroundings;
-  readonly #extent: Extent | undefined;
   readonly #readAgain: () => Options;
-  readonly #stats = new Stats();
-  readonly #stop = new Stop();
-  #exporters: readonly Exporter[] = [];
+  readonly #statistics = new Statistics();
+  readonly #stop = new AbortController();
+  readonly #deadline = new AbortController();
+  /** Everything that receives flows, collectors one by one. */
+  #receivers: readonly FlowSink[] = [];
   #output: Output | undefined;
-  #isOutputBroken = false;
+  #hasBegun = false;
+  #hasFault = false;
+  /** The only reader has gone: what it did not want is not lost. */
+  #hasReaderLeft = false;
 
-  /** `readAgain` gives the options as the configuration file tells them later. */
-  constructor(
-    options: Options,
-    surroundings: Surroundings,
-    extent: Extent | undefined,
-    readAgain: () => Options = () => options,
-  ) {
+  /** `readAgain` parses the options and the configuration file once more. */
+  constructor(options: Options, surroundings: Surroundings, readAgain: () => Options = () => options) {
     this.#options = options;
     this.#surroundings = surroundings;
-    this.#extent = extent;
     this.#readAgain = readAgain;
   }
 
+  /** Resolves to the exit status. Rejects, with a StartError where the reason is known, when the start fails. */
   async toItsEnd(): Promise<number> {
     const pipeline = await this.#open();
     if (this.#options.reads.length > 0) await this.#convert(pipeline);
@@ -53,81 +59,98 @@ export class Run {
   async #open(): Promise<Pipeline> {
     const options = this.#options;
     const { log } = this.#surroundings;
-    const sinks: FlowSink[] = [];
+    const memory = openMemory(options.ifmap, log);
+    const others: FlowSink[] = [];
     if (options.format !== undefined) {
-      const { openOutput } = await import('./outputs.js');
-      this.#output = openOutput(options, options.format, () => this.#stop.abort(), this.#stats);
-      sinks.push(this.#output);
+      this.#output = openOutput(options, memory, log, this.#statistics, () => this.#readerGone());
+      others.push(this.#output);
     }
-    if (options.collectors.length > 0) {
-      const { openSinks } = await import('./collectors.js');
-      const collectors = await openSinks(options, log, this.#stats, this.#extent);
-      this.#exporters = collectors.exporters;
-      sinks.unshift(...collectors.sinks);
-    }
-    if (options.debug) {
-      const { FlowLog } = await import('./sink/flow-log.js');
-      sinks.push(new FlowLog(log));
-    }
-    let relay: Relay | undefined;
-    if (options.relay !== undefined) {
-      const { openRelay } = await import('./transport/relay.js');
-      relay = await openRelay({ endpoint: options.relay, source: options.source, log });
-      sinks.push(relay);
-    }
-    return new Pipeline(await pipelineOptions(options, relay), sinks, log, this.#stats);
+    if (options.debug) others.push(new FlowLog(memory, log));
+    const relay =
+      options.relay && (await openRelay({ endpoint: options.relay, source: options.source, log }));
+    if (relay !== undefined) others.push(relay);
+    const { sinks, exporters } = await openSinks(options, memory, log, this.#statistics);
+    this.#receivers = [...exporters, ...others];
+    const settings = await pipelineOptions(options, relay);
+    return new Pipeline(settings, memory, [...sinks, ...others], log, this.#statistics);
   }
 
   async #convert(pipeline: Pipeline): Promise<void> {
-    const { convert } = await import('./source/conversion.js');
     this.#listenToSignals(pipeline, undefined);
     this.#surroundings.ready();
-    await this.#guarded(() => convert(this.#options, pipeline, this.#surroundings.log, this.#stop));
+    const { log } = this.#surroundings;
+    await this.#guarded(() => convert(this.#options, pipeline, log, this.#stop.signal, () => this.#begin()));
   }
 
   async #live(pipeline: Pipeline): Promise<void> {
-    const { LiveSources } = await import('./source/live.js');
     const { log, rights } = this.#surroundings;
     const sources = new LiveSources(this.#options, pipeline, log, rights);
     this.#listenToSignals(pipeline, sources);
     await sources.start();
+    this.#begin();
     this.#surroundings.ready();
-    const stop = this.#stop;
-    if (!stop.aborted) await new Promise<void>((wake) => stop.addEventListener('abort', wake));
+    await aborted(this.#stop.signal);
     await this.#guarded(() => sources.stop());
   }
 
-  /** A file that cannot be written ends the run, and what was done by then is told. */
+  /** Everything is open: the output file may be changed now, and an error no longer means a failed start. */
+  #begin(): void {
+    this.#output?.begin();
+    this.#hasBegun = true;
+    setFaultHandler((error) => this.#fault(error));
+  }
+
+  /** Does the work, until the deadline after a fault at the latest. Rejects when the start fails; later errors are faults. */
   async #guarded(work: () => Promise<void>): Promise<void> {
     try {
-      await work();
+      await Promise.race([work(), aborted(this.#deadline.signal)]);
     } catch (error) {
-      if (error instanceof StartError) throw error;
-      this.#isOutputBroken = true;
-      this.#surroundings.log.error((error as Error).message);
+      if (!this.#hasBegun) throw error;
+      this.#fault(error);
     }
+  }
+
+  /** An error that nobody foresaw ends the run; what is queued is still sent. Later ones often follow from the first. */
+  #fault(error: unknown): void {
+    if (this.#hasFault) return;
+    this.#hasFault = true;
+    this.#surroundings.log.error(`internal error: ${messageOf(error)}`);
+    this.#stop.abort();
+    setTimeout(() => this.#deadline.abort(), FAULT_PATIENCE);
+  }
+
+  /** The reader of standard output went away: ends the run, as cat ends before head, unless others receive flows. */
+  #readerGone(): void {
+    if (this.#receivers.length > 1) return;
+    this.#hasReaderLeft = true;
+    this.#stop.abort();
   }
 
   #listenToSignals(pipeline: Pipeline, sources: LiveSources | undefined): void {
     onSignals({
       drain: () => this.#stop.abort(),
       leave: () => process.exit(NOT_DELIVERED),
-      statistics: () => void this.#tellStatistics(pipeline, sources),
+      statistics: () => void this.#logStatistics(pipeline, sources),
       ...(sources === undefined ? {} : { reopen: () => this.#reopen(pipeline) }),
     });
   }
 
-  async #tellStatistics(pipeline: Pipeline, sources: LiveSources | undefined): Promise<void> {
+  async #logStatistics(pipeline: Pipeline, sources: LiveSources | undefined): Promise<void> {
     await sources?.askKernel();
+    pipeline.settle();
+    this.#logSummary();
+  }
+
+  #logSummary(): void {
     const { log } = this.#surroundings;
-    for (const line of summaryText(pipeline.stats, this.#results).split('\n')) log.info(line);
+    for (const line of summaryText(this.#statistics, this.#results).split('\n')) log.info(line);
   }
 
   #reopen(pipeline: Pipeline): void {
     const { log } = this.#surroundings;
     try {
       pipeline.settle();
-      this.#output?.reopen(pipeline.time);
+      this.#output?.reopen?.(pipeline.time);
       const { logLevel } = this.#readAgain();
       log.setLevel(logLevel);
       log.info('files reopened, log level read again; other options take effect at the next start');
@@ -137,44 +160,58 @@ export class Run {
   }
 
   async #finish(pipeline: Pipeline): Promise<void> {
-    const { isBackground, end } = this.#surroundings;
-    await this.#guarded(() => pipeline.close(this.#options.flushOpen ? 'flush' : 'count'));
-    if (isBackground) await this.#tellStatistics(pipeline, undefined);
-    await end();
-    const { summary } = this.#options;
+    const { isBackground } = this.#surroundings;
+    const { flushOpen, summary } = this.#options;
+    await this.#guarded(() => pipeline.close(flushOpen ? 'flush' : 'count'));
+    if (isBackground) this.#logSummary();
+    await this.#surroundings.end();
     if (summary === 'none' || isBackground) return;
-    const write = summary === 'json' ? summaryJson : summaryText;
-    writeSync(STANDARD_ERROR, `${write(this.#stats, this.#results)}\n`);
+    const text = (summary === 'json' ? summaryJson : summaryText)(this.#statistics, this.#results);
+    // Where standard error cannot be written, the exit status remains.
+    await print(process.stderr, `${text}\n`).catch(() => {});
   }
 
-  get #results() {
-    return this.#exporters.map((exporter) => exporter.result);
+  get #results(): SinkResult[] {
+    return this.#receivers.flatMap(({ result }) => result ?? []);
   }
 
   #exitStatus(): number {
-    if (this.#isOutputBroken || this.#results.some(({ lostRecords }) => lostRecords > 0))
-      return NOT_DELIVERED;
+    const hasLost = !this.#hasReaderLeft && this.#results.some(({ lostRecords }) => lostRecords > 0);
+    if (this.#hasFault || hasLost) return NOT_DELIVERED;
     const isConversion = this.#options.reads.length > 0;
-    return isConversion && this.#stats.damaged.total > 0 ? INPUT_DAMAGED : DONE;
+    return isConversion && this.#statistics.damaged.total > 0 ? INPUT_DAMAGED : DONE;
   }
 }
 
-async function pipelineOptions(options: Options, relay: Relay | undefined) {
-  const { direction, noUncounted, maxStates, ifmap, natEvents } = options;
-  const isLive = options.reads.length === 0;
-  const self = isLive ? await (await import('./source/live.js')).selfFilter(options) : undefined;
+async function pipelineOptions(options: Options, relay: Relay | undefined): Promise<PipelineOptions> {
+  const { direction, join, noUncounted, maxStates, natEvents, reads, debug } = options;
+  const isLive = reads.length === 0;
+  const self = isLive ? await selfFilter(options) : undefined;
   return {
     direction,
     noUncounted,
+    join,
     maxStates,
-    ifmap,
     natEvents,
-    atOnce: options.debug,
+    atOnce: debug,
     stateTimeout: options.stateTimeout * 1000,
     activeTimeout: options.activeTimeout * 1000,
+    ...(isLive ? { patience: LIVE_PATIENCE } : {}),
     ...(self === undefined ? {} : { self }),
-    ...(relay === undefined
-      ? {}
-      : { onMessage: (view: DataView, start: number, end: number) => relay.message(view, start, end) }),
+    ...(relay === undefined ? {} : { onMessage: relay.message.bind(relay) }),
   };
+}
+
+/** Knows the states of the program's own exports. */
+async function selfFilter(options: Options): Promise<SelfFilter | undefined> {
+  const addresses = await ownAddresses(options);
+  if (addresses.length === 0) return undefined;
+  const filter = new SelfFilter();
+  for (const { address, port } of addresses) filter.add(address, port);
+  return filter;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

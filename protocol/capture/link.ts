@@ -2,21 +2,26 @@
  * From a captured packet down to the pfsync message in it: link types (tcpdump.org/linktypes), VLAN tags, IPv4
  * (RFC 791) and IPv6 (RFC 8200) up to protocol 240.
  */
-import type { Packet } from './packet.js';
-import { addressFamily } from '../flow/pf-terms.js';
 
-/** All but `pfsync` leave the payload as it was. `truncated`: shorter than its own headers. */
+import { addressFamily } from '../flow/pf-terms.js';
+import type { Packet } from './packet.js';
+
+/** Only `pfsync` sets the payload. `truncated`: the packet is shorter than its own headers. */
 export type LinkVerdict = 'pfsync' | 'other' | 'fragment' | 'truncated' | 'unknownLinkType';
 
-/** Where a pfsync message lies in its packet's view. Reused. */
+/** Where a pfsync message stands in its packet's view. Reused. */
 export class Payload {
   start = 0;
-  /** Where its octets at hand end. */
+  /** Where its captured octets end. */
   end = 0;
-  /** Where it ends by the IP header, or on the wire when there is none: padding lies outside, what the snaplen cut inside. */
+  /** Where it ended on the wire, by the length in the IP header where there is one: link padding is excluded, what the snaplen cut is included. */
   wireEnd = 0;
   /** A number of the firewall that sent it, from the source address of its IP header; 0 where there is none, as on a tap. */
   sender = 0;
+  /** Where that source address stands in the packet's view, of which family it is, and the TTL or hop limit; else 0. */
+  senderAt = 0;
+  senderFamily: 0 | 4 | 6 = 0;
+  hopLimit = 0;
 }
 
 const LINK_NULL = 0;
@@ -52,12 +57,13 @@ const IPV4_HEADER = 20;
 const IPV4_PROTOCOL = 9;
 /** The more-fragments flag and the fragment offset. */
 const IPV4_FRAGMENT = 0x3fff;
-
+const IPV4_TTL = 8;
 const IPV4_SOURCE = 12;
 
 const IPV6_HEADER = 40;
-const IPV6_SOURCE = 8;
 const IPV6_NEXT_HEADER = 6;
+const IPV6_HOP_LIMIT = 7;
+const IPV6_SOURCE = 8;
 const IPV6_HOP_BY_HOP = 0;
 const IPV6_ROUTING = 43;
 const IPV6_FRAGMENT = 44;
@@ -65,10 +71,10 @@ const IPV6_AUTHENTICATION = 51;
 const IPV6_DESTINATION = 60;
 const MOST_EXTENSIONS = 16;
 
-/** The highest version of pfsync there is. An IP header begins with 0x45 or 0x60 or more. */
+/** The highest known version of pfsync. A first octet above it may begin an IP header (0x45 to 0x6f). */
 const HIGHEST_VERSION = 6;
 
-/** Finds the pfsync message of a packet. */
+/** Finds the pfsync message of a packet, and sets `payload` to it. */
 export function locatePfsync(packet: Packet, payload: Payload): LinkVerdict {
   const { view, start, end, wireEnd, linkType } = packet;
   switch (linkType) {
@@ -116,8 +122,8 @@ export function locatePfsync(packet: Packet, payload: Payload): LinkVerdict {
 }
 
 /**
- * What a pfsync interface or a datagram holds: the bare message, or (OpenBSD 7.4 and later) one behind its IP header.
- * Anything else is a message too, of no known version.
+ * Finds the message in what a pfsync interface or a datagram holds: the bare message, or (OpenBSD 7.4 and later) its IP
+ * packet. Anything else counts as a message, so that its unknown version is reported.
  */
 export function locateInIp(
   view: DataView,
@@ -138,7 +144,7 @@ export function locateInIp(
   return found(payload, start, end, wireEnd);
 }
 
-/** A raw capture holds IP packets; a TUN device that stands in for pfsync leaves bare messages in it. */
+/** A raw capture holds IP packets, or bare messages when a TUN device took the place of pfsync0. */
 function inRaw(
   view: DataView,
   start: number,
@@ -156,7 +162,7 @@ function inRaw(
   return mayBeLoop ? inFamily(view, start, end, wireEnd, false, payload) : 'other';
 }
 
-/** BSD's loopback: an address family in four octets; DLT_NULL leaves it in the byte order of the machine. */
+/** BSD's loopback header: an address family in four octets; DLT_NULL has it in the byte order of the capturing machine. */
 function inFamily(
   view: DataView,
   start: number,
@@ -179,7 +185,7 @@ function inFamily(
   }
 }
 
-/** `at` is behind the type: at a tag, when the type says so, and else at the packet. */
+/** `type` is the ethertype, `at` what follows it: a VLAN tag when the ethertype is one, else the packet. */
 function inEthertype(
   view: DataView,
   at: number,
@@ -205,12 +211,15 @@ function inIpv4(view: DataView, at: number, end: number, wireEnd: number, payloa
   if (first >> 4 !== 4 || view.getUint8(at + IPV4_PROTOCOL) !== PROTOCOL_PFSYNC) return 'other';
   if ((view.getUint16(at + 6) & IPV4_FRAGMENT) !== 0) return 'fragment';
   const start = at + 4 * (first & 0x0f);
-  // A length of 0 is what offloading leaves when the packet is captured before it is filled in.
+  // With segmentation offload the length is still 0 when the packet is captured.
   const total = view.getUint16(at + 2);
   const ipEnd = total === 0 ? wireEnd : at + total;
   if (start < at + IPV4_HEADER || start > end || start > ipEnd) return 'truncated';
   found(payload, start, Math.min(end, ipEnd), ipEnd);
   payload.sender = view.getInt32(at + IPV4_SOURCE);
+  payload.senderAt = at + IPV4_SOURCE;
+  payload.senderFamily = 4;
+  payload.hopLimit = view.getUint8(at + IPV4_TTL);
   return 'pfsync';
 }
 
@@ -220,11 +229,11 @@ function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payloa
   if (view.getUint8(at) >> 4 !== 6) return 'other';
   const length = view.getUint16(at + 4);
   const ipEnd = length === 0 ? wireEnd : start + length;
-  const atHand = Math.min(end, ipEnd);
+  const captured = Math.min(end, ipEnd);
   let next = view.getUint8(at + IPV6_NEXT_HEADER);
   for (let headers = 0; isExtension(next); headers++) {
     if (headers === MOST_EXTENSIONS) return 'other';
-    if (start + 8 > atHand) return 'truncated';
+    if (start + 8 > captured) return 'truncated';
     const kind = next;
     const octets = view.getUint8(start + 1);
     next = view.getUint8(start);
@@ -234,9 +243,12 @@ function inIpv6(view: DataView, at: number, end: number, wireEnd: number, payloa
     start += kind === IPV6_AUTHENTICATION ? 4 * (octets + 2) : 8 * (octets + 1);
   }
   if (next !== PROTOCOL_PFSYNC) return 'other';
-  if (start > atHand) return 'truncated';
-  found(payload, start, atHand, ipEnd);
+  if (start > captured) return 'truncated';
+  found(payload, start, captured, ipEnd);
   payload.sender = hashOf(view, at + IPV6_SOURCE);
+  payload.senderAt = at + IPV6_SOURCE;
+  payload.senderFamily = 6;
+  payload.hopLimit = view.getUint8(at + IPV6_HOP_LIMIT);
   return 'pfsync';
 }
 
@@ -245,6 +257,9 @@ function found(payload: Payload, start: number, end: number, wireEnd: number): '
   payload.end = end;
   payload.wireEnd = wireEnd;
   payload.sender = 0;
+  payload.senderAt = 0;
+  payload.senderFamily = 0;
+  payload.hopLimit = 0;
   return 'pfsync';
 }
 
@@ -255,7 +270,7 @@ function hashOf(view: DataView, at: number): number {
   return hash | 0;
 }
 
-/** -1 when the octet is not there. */
+/** -1 when the octet was not captured. */
 function protocolAt(view: DataView, at: number, end: number): number {
   return at < end ? view.getUint8(at) : -1;
 }

@@ -1,5 +1,6 @@
-/** What the capture formats share: the packet they fill, the window of octets they read from, and what they promise. */
-/** Octets of the longest record or block that is read as one. A length beyond it is damage, however much memory there is. */
+/** What the readers of capture formats share: the packet they fill and the window of octets they read from. */
+
+/** Octets of the longest record or block that is read whole. A greater length is damage: no writer makes such records. */
 export const LONGEST_RECORD = 1 << 20;
 
 /** One captured packet. Reused: it is valid until the next one is read. */
@@ -17,11 +18,11 @@ export class Packet {
   number = 0;
 }
 
-/** The octets of a capture that are at hand: those from `at` to `end` are still to be read. */
+/** Buffered octets of a capture: those from `at` to `end` are still to be read. */
 export class CaptureWindow {
   readonly octets: Uint8Array;
   readonly view: DataView;
-  /** A reader moves it, also beyond `end`: what lies between is to be passed over without being stored. */
+  /** A reader advances it, also beyond `end`: the octets between are to be skipped as they arrive. */
   at = 0;
   end = 0;
 
@@ -34,12 +35,12 @@ export class CaptureWindow {
 export interface CaptureReader {
   /** Packets read so far. */
   readonly packets: number;
-  /** The first thing that is wrong with the capture, as a clause with the file for its subject. */
+  /** The first fault of the capture, as a clause with the file as its subject. */
   readonly damage: string | undefined;
-  /** True when the damage leaves no way to find the next packet. */
+  /** True when the next packet cannot be found because of the damage. */
   readonly isOver: boolean;
-  /** Fills `packet` with the next one. False when it is not whole in the window yet, or when the reading is over. */
+  /** Fills `packet` with the next one. False when the window does not hold all of it yet, or when `isOver`. */
   next(window: CaptureWindow, packet: Packet): boolean;
-  /** What the octets are that are left when the input ends: `packet 813`. */
+  /** What the octets left in the window at the end of the input belong to: `packet 813`. */
   unfinished(window: CaptureWindow): string;
 }

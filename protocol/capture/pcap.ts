@@ -1,5 +1,5 @@
 /**
- * The records of a pcap file, draft-ietf-opsawg-pcap. The file header comes as an argument; each record is a header
+ * The records of a pcap file, draft-ietf-opsawg-pcap. The file header is an argument; each record is a header
  * (seconds, fraction, captured length, original length) and the captured octets.
  */
 import { type CaptureReader, type CaptureWindow, LONGEST_RECORD, type Packet } from './packet.js';
@@ -14,7 +14,7 @@ export interface PcapHeader {
   readonly snaplen: number;
 }
 
-/** Octets that a packet may have whatever the snaplen says: libpcap's own bound, as many writers leave the snaplen at 0. */
+/** Octets that a packet may have whatever the snaplen says: libpcap's own limit. Many writers leave the snaplen at 0. */
 const ANY_SNAPLEN = 262144;
 
 const MICROSECONDS = 1e3;
@@ -42,14 +42,14 @@ export class PcapReader implements CaptureReader {
   }
 
   next(window: CaptureWindow, packet: Packet): boolean {
-    const { view, at, end: atHand } = window;
+    const { view, at, end: buffered } = window;
     const start = at + this.#recordHeader;
-    if (start > atHand) return false;
+    if (start > buffered) return false;
     const littleEndian = this.#littleEndian;
     const captured = view.getUint32(at + 8, littleEndian);
     if (captured > this.#longest) return this.#tooLong(captured);
     const end = start + captured;
-    if (end > atHand) return false;
+    if (end > buffered) return false;
     const original = view.getUint32(at + 12, littleEndian);
     const fraction = view.getUint32(at + 4, littleEndian);
     packet.view = view;

@@ -1,6 +1,6 @@
 /**
  * The blocks of a pcapng file, draft-ietf-opsawg-pcapng: sections in either byte order, each with its interfaces, and
- * packets that name theirs. Blocks that hold no packets are passed over by their length without being stored.
+ * packets that name theirs. Blocks of other types are skipped by their length.
  */
 import { type CaptureReader, type CaptureWindow, LONGEST_RECORD, type Packet } from './packet.js';
 
@@ -23,10 +23,10 @@ const OPTION_END = 0;
 const OPTION_TSRESOL = 9;
 const OPTION_TSOFFSET = 14;
 
-/** An interface costs memory as long as its section lasts. */
+/** Bounds the memory that a section's interfaces take. */
 const MOST_INTERFACES = 65536;
 
-/** The last millisecond that a Date can hold: a time beyond it is nonsense, and nothing after here has to expect it. */
+/** The last millisecond that a Date can hold. Times are clamped to it, and to 0, so that later stages never see others. */
 const LATEST = 8.64e15;
 
 const WORD = 2 ** 32;
@@ -53,7 +53,7 @@ interface Resolution {
 
 const MICROSECONDS = resolutionOf(6);
 
-/** Stands in for an interface that no block describes: its packets are of no known link type. */
+/** Used where no block describes the interface of a packet: no known link type. */
 const UNDESCRIBED: Interface = { linkType: -1, snaplen: 0, resolution: MICROSECONDS, offset: 0 };
 
 export class PcapngReader implements CaptureReader {
@@ -62,7 +62,7 @@ export class PcapngReader implements CaptureReader {
   isOver = false;
   #littleEndian = false;
   #interfaces: Interface[] = [];
-  /** A simple packet has no time: it takes the one before. */
+  /** Of the packet before: a simple packet has no time of its own. */
   #time = 0;
 
   next(window: CaptureWindow, packet: Packet): boolean {
@@ -105,7 +105,7 @@ export class PcapngReader implements CaptureReader {
         return this.#readInterface(view, at, length);
       case SECTION_HEADER:
         this.#interfaces = [];
-        return length < SHORTEST_SECTION_HEADER && this.#note('with a section header cut short');
+        return length < SHORTEST_SECTION_HEADER && this.#damaged('with a section header cut short');
       default:
         return false;
     }
@@ -114,9 +114,9 @@ export class PcapngReader implements CaptureReader {
   /** Enhanced and obsolete packets differ in how they name the interface only. */
   #readPacket(view: DataView, at: number, length: number, interfaceId: number, packet: Packet): boolean {
     const littleEndian = this.#littleEndian;
-    if (length < SHORTEST_PACKET) return this.#note('too short for its packet');
+    if (length < SHORTEST_PACKET) return this.#damaged('too short for its packet');
     const captured = view.getUint32(at + 20, littleEndian);
-    if (captured > length - SHORTEST_PACKET) return this.#note('too short for its packet');
+    if (captured > length - SHORTEST_PACKET) return this.#damaged('too short for its packet');
     const from = this.#interfaces[interfaceId] ?? this.#undescribed(interfaceId);
     const high = view.getUint32(at + 12, littleEndian);
     const low = view.getUint32(at + 16, littleEndian);
@@ -126,7 +126,7 @@ export class PcapngReader implements CaptureReader {
   }
 
   #readSimplePacket(view: DataView, at: number, length: number, packet: Packet): boolean {
-    if (length < SHORTEST_SIMPLE_PACKET) return this.#note('too short for its packet');
+    if (length < SHORTEST_SIMPLE_PACKET) return this.#damaged('too short for its packet');
     const from = this.#interfaces[0] ?? this.#undescribed(0);
     const original = view.getUint32(at + 8, this.#littleEndian);
     const captured = Math.min(original, from.snaplen || original, length - SHORTEST_SIMPLE_PACKET);
@@ -153,7 +153,7 @@ export class PcapngReader implements CaptureReader {
   }
 
   #readInterface(view: DataView, at: number, length: number): false {
-    if (length < SHORTEST_INTERFACE) return this.#note('that is too short to describe an interface');
+    if (length < SHORTEST_INTERFACE) return this.#damaged('that is too short to describe an interface');
     if (this.#interfaces.length === MOST_INTERFACES)
       return this.#end(`of one interface more than ${MOST_INTERFACES}`);
     const littleEndian = this.#littleEndian;
@@ -175,7 +175,7 @@ export class PcapngReader implements CaptureReader {
     return false;
   }
 
-  /** A section header comes first and may change the byte order, also that of its own length. */
+  /** A section header sets the byte order, also that of its own length. */
   #readByteOrder(view: DataView, at: number): boolean {
     if (view.getUint32(at + 8) === BYTE_ORDER_MAGIC) this.#littleEndian = false;
     else if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) this.#littleEndian = true;
@@ -184,24 +184,24 @@ export class PcapngReader implements CaptureReader {
   }
 
   #undescribed(interfaceId: number): Interface {
-    this.#note(`on interface ${interfaceId}, which no block describes`);
+    this.#damaged(`on interface ${interfaceId}, which no block describes`);
     return UNDESCRIBED;
   }
 
-  /** Damage that ends with its block. */
-  #note(what: string): false {
+  /** Damage of one block: reading goes on with the next. */
+  #damaged(what: string): false {
     this.damage ??= `has a block after packet ${this.packets} ${what}`;
     return false;
   }
 
-  /** Damage behind which no block can be found. */
+  /** Damage that hides where the next block begins. */
   #end(what: string): false {
     this.isOver = true;
-    return this.#note(what);
+    return this.#damaged(what);
   }
 }
 
-/** Whether a block of this type has to be at hand whole; others are passed over. */
+/** Whether a block of this type is read, and so has to be buffered whole; others are skipped. */
 function isRead(type: number): boolean {
   return (
     type === ENHANCED_PACKET ||

@@ -1,126 +1,201 @@
-/** What NetFlow v1 and v5 have in common: messages of records of one fixed layout, which the core makes (`assembly/fixed-record`). */
-import { allocate, core, viewOf, writeWords } from '../core.js';
+/**
+ * What NetFlow v1 and v5 have in common: messages of records of one fixed layout of 48 octets, IPv4 only, with 32-bit counters
+ * and uptimes.
+ */
+import { swapOctets } from '../flow/byte-order.js';
+import {
+  ADDRESS,
+  ADDRESSES,
+  DESCRIPTION,
+  END,
+  FLOW,
+  ICMP,
+  INTERFACES,
+  OBSERVED,
+  OCTETS,
+  PACKETS,
+  PORTS,
+  PROTOCOLS,
+  REPLY_COUNTERS,
+  ROW,
+  ROW_DOUBLES,
+  START,
+  STATE,
+} from '../flow/row.js';
+import type { FlowMemory } from '../flow/rows.js';
 import type { NatView } from '../flow/terms.js';
-import { type FlowRows, sourceEnds } from '../flow/flow-record.js';
-import { ROW } from '../flow/row.js';
 import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
-import { type MessagePlaces, placesIn } from './message-place.js';
-import { UptimeClock } from './uptime.js';
+import { BOOT, HEADER, LATEST, NOW, REACH } from './message-time.js';
+import { sidesShown } from './nat-side.js';
+import { MOST_PARTS, partsFor, shareOf } from './split.js';
+import { MessageClock, rowUptimes } from './uptime.js';
 
 export interface FixedFormat {
   readonly version: 1 | 5;
+  /** Words. */
   readonly headerLength: number;
   readonly mostRecords: number;
-  /** Version 5: engine type and engine id, of 8 bits each; `sequence` is the number of the first message. */
-  readonly engineType?: number;
-  readonly engineId?: number;
-  readonly sequence?: number;
+  /** The word of a record that has tcpControlBits, and how many bits above its low octet they stand. */
+  readonly flags: { readonly word: 9 | 10; readonly shift: 0 | 8 };
 }
 
-/** The record is the same in both versions, as far as it is filled. */
-const RECORD_LENGTH = 48;
+/** What the header of version 5 has behind the times, in wire order. */
+export interface Engine {
+  /** Flow records sent before the first message. */
+  readonly sequence: number;
+  /** Engine type and engine id, sampling mode and interval. */
+  readonly word: number;
+}
 
-/** What stands where in what the core knows of an encoder: words of 32 bits. */
-const MESSAGE = 4;
-const FIRST = 8;
-const NEXT = 12;
-const END = 16;
-const UNSUPPORTED = 28;
-const CLAMPED = 32;
-const SEQUENCE = 40;
-const COMPLETE = 48;
-const ENCODER_LENGTH = 56;
+/** Words. */
+const RECORD = 12;
 
-export class FixedRecordEncoder implements FlowEncoder, EncoderLosses {
-  readonly #clock = new UptimeClock();
-  readonly #places: MessagePlaces;
-  readonly #headerLength: number;
-  /** Octets of the records that fill a message. */
-  readonly #full: number;
-  /** Address of what the core knows of the encoder. */
-  readonly #at: number;
-  readonly #encoder: DataView;
+export function fixedRecordEncoder(
+  { rows }: FlowMemory,
+  room: MessageRoom,
+  format: FixedFormat,
+  nat: NatView,
+  engine: Engine = { sequence: 0, word: 0 },
+): FlowEncoder {
+  const { words, doubles } = rows;
+  const { version, headerLength, mostRecords } = format;
+  const sides = sidesShown(nat);
+  const clock = new MessageClock();
+  const { times } = clock;
+  const uptimes = rowUptimes(rows, clock);
+  const mostFitting = Math.floor((room.longest / 4 - headerLength) / RECORD);
+  const full = headerLength + RECORD * Math.min(mostRecords, mostFitting);
+  const out = new Int32Array(full);
+  const octets = new Uint8Array(out.buffer);
+  /** All ones in the word that has the flags. */
+  const inNinth = format.flags.word === 9 ? -1 : 0;
+  const reach = REACH;
+  const flagsShift = format.flags.shift;
 
-  constructor(room: MessageRoom, format: FixedFormat, nat: NatView) {
-    const { version, headerLength, mostRecords, engineType = 0, engineId = 0, sequence = 0 } = format;
-    this.#places = placesIn(room);
-    this.#headerLength = headerLength;
-    const fitting = Math.floor((room.longest - headerLength) / RECORD_LENGTH);
-    this.#full = Math.min(mostRecords, fitting) * RECORD_LENGTH;
-    this.#at = allocate(ENCODER_LENGTH, this);
-    this.#encoder = viewOf(this.#at, ENCODER_LENGTH);
-    const tail = [version, sequence, engineType | (engineId << 8)];
-    writeWords(this.#at, [this.#clock.at, 0, 0, 0, 0, ...sourceEnds(nat), 0, 0, ...tail]);
-    this.#begin();
-  }
+  let sequence = engine.sequence;
+  /** Where the next record goes: words. */
+  let next = headerLength;
+  let unsupported = 0;
+  let clamped = 0;
+  let clipped = 0;
 
-  get losses(): EncoderLosses {
-    return this;
-  }
-
-  get clippedTimes(): number {
-    return this.#clock.clipped;
-  }
-
-  get clampedCounters(): number {
-    return this.#encoder.getUint32(CLAMPED, true);
-  }
-
-  get unsupported(): number {
-    return this.#encoder.getUint32(UNSUPPORTED, true);
-  }
-
-  add(flows: FlowRows): number {
-    let { row, count } = flows;
-    let records = -this.#open;
-    for (;;) {
-      const done = core.addFixed(this.#at, row, count);
-      const complete = this.#sendComplete();
-      if (complete === 0) return records + this.#open;
-      records += complete;
-      row += done * ROW;
-      count -= done;
+  function add(first: number, count: number): void {
+    for (let n = first; n < first + count; n++) {
+      const row = n * ROW;
+      const directions = (words[row + FLOW]! >>> 8) & 255;
+      if (directions === 0) continue;
+      const side = sides[words[row + STATE]! & 3]!;
+      const protocols = words[row + PROTOCOLS]!;
+      if (((protocols >>> (8 * side)) & 255) !== 4) {
+        unsupported += (directions & 1) + (directions >>> 1);
+        continue;
+      }
+      times[NOW] = doubles[n * ROW_DOUBLES + OBSERVED]!;
+      if (next !== headerLength && !uptimes.hold(n)) close();
+      const start = doubles[n * ROW_DOUBLES + START]!;
+      const end = doubles[n * ROW_DOUBLES + END]!;
+      // A type belongs to the forward record, and to the family that it is of.
+      const icmp = (words[row + ICMP]! << 16) & (((protocols >>> 1) & 1) - 1);
+      for (let reply = 0; reply < 2; reply++) {
+        if (((directions >>> reply) & 1) === 0) continue;
+        const view = 2 * side + reply;
+        const counters = row + REPLY_COUNTERS * reply;
+        const isLarge = (words[counters + OCTETS]! | words[counters + PACKETS]!) !== 0;
+        const parts = isLarge ? partsOf(counters) : 1;
+        for (let part = 0; part < parts; part++) {
+          if (next === headerLength) clock.open();
+          const at = next;
+          let uptime = start - times[BOOT]!;
+          let lastUptime = end - times[BOOT]!;
+          if (uptime < 0) {
+            clipped++;
+            uptime = 0;
+          }
+          if (lastUptime < 0) lastUptime = 0;
+          if (lastUptime > reach) lastUptime = reach;
+          if (end > times[LATEST]!) times[LATEST] = end;
+          const interfaces = row + INTERFACES + 2 * reply;
+          const description = words[row + DESCRIPTION + view]!;
+          const flags = (description >>> 24) << flagsShift;
+          out[at] = words[row + ADDRESSES + ADDRESS * view]!;
+          out[at + 1] = words[row + ADDRESSES + ADDRESS * (view ^ 1)]!;
+          out[at + 2] = 0;
+          out[at + 3] = (words[interfaces]! >>> 16) | (words[interfaces + 1]! & -65536);
+          out[at + 4] = isLarge ? share(counters + PACKETS, parts, part) : words[counters + PACKETS + 1]!;
+          out[at + 5] = isLarge ? share(counters + OCTETS, parts, part) : words[counters + OCTETS + 1]!;
+          out[at + 6] = swapOctets(uptime | 0);
+          out[at + 7] = swapOctets(lastUptime | 0);
+          out[at + 8] = words[row + PORTS + view]! | (icmp & (reply - 1));
+          out[at + 9] = ((description & 255) << 16) | (flags & inNinth);
+          out[at + 10] = flags & ~inNinth;
+          out[at + 11] = 0;
+          next = at + RECORD;
+          if (next === full) close();
+        }
+      }
     }
   }
 
-  flush(now: number): void {
-    if (this.#open === 0) return;
-    core.closeFixed(this.#at, now);
-    this.#sendComplete();
+  /** Records that the counters of a direction take. */
+  function partsOf(counters: number): number {
+    const wanted = Math.max(
+      partsFor(words[counters + OCTETS]!, words[counters + OCTETS + 1]!),
+      partsFor(words[counters + PACKETS]!, words[counters + PACKETS + 1]!),
+    );
+    if (wanted > MOST_PARTS) clamped++;
+    return Math.min(wanted, MOST_PARTS);
   }
 
-  end(now: number): void {
-    this.flush(now);
+  function share(counter: number, parts: number, part: number): number {
+    return shareOf(words[counter]!, words[counter + 1]!, parts, part);
   }
 
-  restart(): void {
-    this.#encoder.setUint32(SEQUENCE, 0, true);
-  }
-
-  /** Records of the message that is being filled. */
-  get #open(): number {
-    return (this.#encoder.getUint32(NEXT, true) - this.#encoder.getUint32(FIRST, true)) / RECORD_LENGTH;
-  }
-
-  /** The answer is how many records were in it; 0 where no message is complete. */
-  #sendComplete(): number {
-    const records = this.#encoder.getUint32(COMPLETE, true);
-    if (records > 0) {
-      this.#places.sendPlaced(this.#headerLength + records * RECORD_LENGTH, records);
-      this.#begin();
+  /** Sends the message that is being filled. NOW is set. */
+  function close(): void {
+    const records = (next - headerLength) / RECORD;
+    clock.close();
+    const time = times[HEADER]!;
+    const seconds = Math.floor(time / 1000);
+    const milliseconds = Math.floor(time) - 1000 * seconds;
+    out[0] = swapOctets((version << 16) | records);
+    out[1] = swapOctets((time - times[BOOT]!) | 0);
+    out[2] = swapOctets(seconds | 0);
+    out[3] = swapOctets(1_000_000 * milliseconds);
+    if (version === 5) {
+      out[4] = swapOctets(sequence);
+      out[5] = engine.word;
     }
-    return records;
+    sequence = (sequence + records) | 0;
+    const length = 4 * next;
+    next = headerLength;
+    room.send(octets, length, records);
   }
 
-  /** The next message is made in the next place. */
-  #begin(): void {
-    const encoder = this.#encoder;
-    const message = this.#places.place.at;
-    const first = message + this.#headerLength;
-    encoder.setUint32(MESSAGE, message, true);
-    encoder.setUint32(FIRST, first, true);
-    encoder.setUint32(NEXT, first, true);
-    encoder.setUint32(END, first + this.#full, true);
-    encoder.setUint32(COMPLETE, 0, true);
+  function flush(now: number): void {
+    if (next === headerLength) return;
+    times[NOW] = now;
+    close();
   }
+
+  const losses: EncoderLosses = {
+    get clippedTimes() {
+      return clipped;
+    },
+    get clampedCounters() {
+      return clamped;
+    },
+    get unsupported() {
+      return unsupported;
+    },
+  };
+
+  return {
+    add,
+    flush,
+    end: flush,
+    restart() {
+      sequence = 0;
+    },
+    losses,
+  };
 }

@@ -1,10 +1,12 @@
 /** IPFIX, RFC 7011: absolute times, a sequence that counts data records. */
-import { ipfixOptions, type OptionsChoice } from './options.js';
-import type { ExportCounts } from './statistics.js';
+import type { FlowMemory } from '../flow/rows.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
+import { HEADER } from './message-time.js';
 import type { Dialect } from './message-writer.js';
+import { ipfixOptions, type OptionsChoice } from './options.js';
 import { fullProfile, pflowProfile } from './profile.js';
-import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import type { ExportCounts } from './statistics.js';
+import { type TemplateOptions, templateEncoder } from './template-message.js';
 
 export type IpfixProfile = 'full' | 'pflow';
 
@@ -13,10 +15,11 @@ const IPFIX: Dialect = {
   templateSetId: 2,
   optionsTemplateSetId: 3,
   sequenceOf: 'records',
-  writeHeader(view, message) {
+  alignsSets: false,
+  writeHeader(view, message, times) {
     view.setUint16(0, 10);
     view.setUint16(2, message.length);
-    view.setUint32(4, Math.floor(message.time / 1000));
+    view.setUint32(4, Math.floor(times[HEADER]! / 1000));
     view.setUint32(8, message.sequence);
     view.setUint32(12, message.domain);
   },
@@ -33,19 +36,17 @@ export interface IpfixOptions extends TemplateOptions {
   readonly counts?: ExportCounts;
 }
 
-export function ipfixEncoder(room: MessageRoom, profile: IpfixProfile, options: IpfixOptions): FlowEncoder {
-  if (profile === 'pflow') return new TemplateMessageEncoder(room, IPFIX, pflowProfile(), options);
+export function ipfixEncoder(
+  memory: FlowMemory,
+  room: MessageRoom,
+  profile: IpfixProfile,
+  options: IpfixOptions,
+): FlowEncoder {
+  if (profile === 'pflow') return templateEncoder(memory, room, IPFIX, pflowProfile(), options);
   const { nat, announce, counts, biflow = false } = options;
-  const templates = fullProfile({
-    uptimes: false,
-    pads: true,
-    postNat: nat === 'original',
-    estimate: true,
-    biflow,
-    flowId: true,
-  });
+  const full = fullProfile({ uptimes: false, pads: true, postNat: nat === 'original', biflow, flowId: true });
   const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
-  return new TemplateMessageEncoder(room, IPFIX, templates, options, {
+  return templateEncoder(memory, room, IPFIX, full, options, {
     ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),
     ...(counts === undefined ? {} : { counts }),
   });

@@ -1,10 +1,9 @@
 /** Messages of sets, as in NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): fills each up, and announces templates in time. */
-import { allocate, viewOf } from '../core.js';
 import type { Field } from './element.js';
 import { FIRST_ANNOUNCEMENTS, type MessageRoom } from './message.js';
-import { type MessagePlace, type MessagePlaces, placesIn } from './message-place.js';
-import type { FlowTemplate, Template } from './template.js';
-import { UptimeClock } from './uptime.js';
+import { HOLDS_UNTIL, NOW } from './message-time.js';
+import type { Template } from './template.js';
+import { MessageClock } from './uptime.js';
 
 /** Where the two formats differ. */
 export interface Dialect {
@@ -13,20 +12,21 @@ export interface Dialect {
   readonly optionsTemplateSetId: number;
   /** The header's sequence counts `records` (IPFIX: data records) or `messages` (v9). */
   readonly sequenceOf: 'records' | 'messages';
-  writeHeader(view: DataView, message: MessageHeader): void;
-  /** The four octets behind the id of an Options Template Record, which tell where its scopes end. */
+  /** A set that follows another begins at a multiple of 4 octets. */
+  readonly alignsSets: boolean;
+  /** `times` are those of the message (message-time). */
+  writeHeader(view: DataView, message: MessageHeader, times: Float64Array): void;
+  /** The four octets behind the id of an Options Template Record, the numbers or lengths of its scopes and fields. */
   writeScopes(view: DataView, at: number, scopes: number, fields: number): void;
 }
 
-/** Reused: what a header may need to know. Times in milliseconds. */
+/** Reused: what a header may need to know beside the times. */
 export class MessageHeader {
   length = 0;
   /** Templates and data records in the message. */
   records = 0;
   sequence = 0;
   domain = 0;
-  time = 0;
-  uptime = 0;
 }
 
 export interface WriterOptions {
@@ -35,7 +35,7 @@ export interface WriterOptions {
   /** Templates are sent again after this many milliseconds, and after this many messages (0: only by time). */
   readonly refreshTime: number;
   readonly refreshMessages: number;
-  /** The first message's sequence number; 0 unless told otherwise. */
+  /** The first message's sequence number; 0 by default. */
   readonly sequence?: number;
   /** Templates announced from the start on; the others with their first record. */
   readonly fixed?: readonly Template[];
@@ -43,35 +43,26 @@ export interface WriterOptions {
   readonly oneSetPerMessage?: boolean;
 }
 
-/** What stands where in what the core knows of a message that is lent to it (`assembly/lent-message`): words, and a double at the end. */
-const START = 0;
-const AT = 4;
-const LIMIT = 8;
-const SET_START = 12;
-const TEMPLATE = 16;
-const RECORDS = 20;
-const OPENS_SETS = 24;
-const HOLDS_UNTIL = 32;
-const LENT_LENGTH = 40;
-
 const SET_HEADER = 4;
 const NO_SET = -1;
 const ENTERPRISE_BIT = 0x8000;
 
+/** The caller sets the time NOW of the clock, or calls `advance`, before it places records. */
 export class MessageWriter {
-  readonly clock = new UptimeClock();
+  readonly clock = new MessageClock();
+  /** The message that is being filled. */
+  readonly octets: Uint8Array;
+  readonly words: Int32Array;
+  readonly view: DataView;
   /** Called when templates are sent again, and at the start: data that describes the exporter belongs here. */
-  onRefresh: ((now: number) => void) | undefined;
-  /** Called when a message has left and the room is free. */
-  onSent: ((now: number) => void) | undefined;
+  onRefresh: (() => void) | undefined;
+  /** Called when a message has been sent and the room is free. */
+  onSent: (() => void) | undefined;
   /** What was handed to the room so far. Records are flow records; options are none. */
   messages = 0;
-  octets = 0;
+  sentOctets = 0;
   flowRecords = 0;
   readonly #room: MessageRoom;
-  readonly #places: MessagePlaces;
-  /** Of the message that is being filled. */
-  #place: MessagePlace;
   readonly #dialect: Dialect;
   readonly #options: WriterOptions;
   readonly #oneSetPerMessage: boolean;
@@ -80,12 +71,6 @@ export class MessageWriter {
   readonly #limit: number;
   /** Templates in use, in the order of their first record. */
   readonly #templates: Template[];
-  /** Address of what the core knows of the message, where it is lent. */
-  readonly lentAt = allocate(LENT_LENGTH, this);
-  readonly #lent = viewOf(this.lentAt, LENT_LENGTH);
-  #isLent = false;
-  /** Templates of which the core may have opened a set, by their addresses. */
-  readonly #borrowers = new Map<number, FlowTemplate>();
   /** All of them have been announced often enough. */
   #areKnown = false;
   #sequence: number;
@@ -95,7 +80,7 @@ export class MessageWriter {
   #isOpen = false;
   #at = 0;
   #setStart = NO_SET;
-  #setId = 0;
+  /** The template of the data set that is open. */
   #setTemplate: Template | undefined;
   #dataRecords = 0;
   #flowRecords = 0;
@@ -107,64 +92,43 @@ export class MessageWriter {
     this.#options = options;
     this.#header.domain = options.domain;
     this.#limit = room.longest & ~3;
-    this.#places = placesIn(room);
-    this.#place = this.#places.place;
+    this.octets = new Uint8Array(this.#limit);
+    this.words = new Int32Array(this.octets.buffer);
+    this.view = new DataView(this.octets.buffer);
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;
-    this.#lent.setUint32(OPENS_SETS, Number(!this.#oneSetPerMessage), true);
   }
 
-  /** Address of the message that is being filled, in the core's memory. */
-  get start(): number {
-    return this.#place.at;
-  }
-
-  get view(): DataView {
-    return this.#place.view;
-  }
-
-  /** Octets of records that a message has room for. */
-  get longestSet(): number {
-    return this.#limit - this.#dialect.headerLength - SET_HEADER;
-  }
-
-  /** Makes room for so many records of `length` octets together; the answer is its offset in `view`. `now` is the data's clock. */
-  place(template: Template, length: number, now: number, records = 1): number {
-    this.#takeBack();
-    this.#makeRoom(template, length, now);
+  /** Makes room for a record. Returns its offset in the message. */
+  place(template: Template): number {
+    const length = template.recordLength;
+    if (template !== this.#setTemplate || this.#at + length > this.#limit) this.#openSet(template);
     const at = this.#at;
-    this.#at += length;
-    this.#dataRecords += records;
-    if (!template.isOptions) this.#flowRecords += records;
+    this.#at = at + length;
+    this.#dataRecords++;
+    if (!template.isOptions) this.#flowRecords++;
     return at;
   }
 
-  /**
-   * Lends the message to the core, with room for a record of the template. The core puts records into it, of this template and of
-   * others, until the message is full or the next call of this writer.
-   */
-  lend(template: FlowTemplate, now: number): void {
-    this.#takeBack();
-    this.#makeRoom(template, template.recordLength, now);
-    this.#borrowers.set(template.at, template);
-    const lent = this.#lent;
-    lent.setUint32(START, this.start, true);
-    lent.setUint32(AT, this.#at, true);
-    lent.setUint32(LIMIT, this.#limit, true);
-    lent.setUint32(SET_START, this.#setStart, true);
-    lent.setUint32(TEMPLATE, template.at, true);
-    lent.setUint32(RECORDS, 0, true);
-    lent.setFloat64(HOLDS_UNTIL, this.clock.holdsUntil, true);
-    this.#isLent = true;
+  /** The data's clock is at `now`: sends the message if that has no place in it. */
+  advance(now: number): void {
+    const { times } = this.clock;
+    times[NOW] = now;
+    if (now > times[HOLDS_UNTIL]!) this.close();
+  }
+
+  /** Sends the message that is being filled, if there is one, at the clock's NOW. */
+  close(): void {
+    if (this.#isOpen) this.#close();
   }
 
   flush(now: number): void {
-    this.#takeBack();
-    if (this.#isOpen) this.#close(now);
+    this.clock.times[NOW] = now;
+    this.close();
   }
 
-  /** Templates, and what is told with them, go with the next message. */
+  /** Templates, and what is sent with them, go with the next message. */
   refresh(): void {
     this.#refreshed = Number.NEGATIVE_INFINITY;
   }
@@ -173,58 +137,43 @@ export class MessageWriter {
   restart(): void {
     this.#sequence = 0;
     this.#refreshed = Number.NEGATIVE_INFINITY;
-    for (const template of this.#templates) template.forgetAnnouncements();
+    for (const template of this.#templates) template.announcements = 0;
     this.#areKnown = false;
   }
 
-  /** What the core did to the message becomes known here. */
-  #takeBack(): void {
-    if (!this.#isLent) return;
-    this.#isLent = false;
-    const lent = this.#lent;
-    const records = lent.getUint32(RECORDS, true);
-    this.#at = lent.getUint32(AT, true);
-    this.#setStart = lent.getUint32(SET_START, true);
-    this.#setTemplate = this.#borrowers.get(lent.getUint32(TEMPLATE, true));
-    this.#dataRecords += records;
-    this.#flowRecords += records;
-    lent.setUint32(START, 0, true);
-  }
-
-  #makeRoom(template: Template, length: number, now: number): void {
-    if (template !== this.#setTemplate || !this.#fits(length) || !this.clock.holds(now)) {
-      this.#openSet(template, length, now);
-    }
-  }
-
-  /** Opens a set of `template`: in the message that is open, or in a new one. */
-  #openSet(template: Template, length: number, now: number): void {
+  /** Opens a data set of `template`: in the message that is open, or in a new one. */
+  #openSet(template: Template): void {
+    const length = SET_HEADER + template.recordLength;
     this.#closeSet();
-    const isNew = template.announcements === 0 && !this.#templates.includes(template);
-    if (isNew) {
-      this.#templates.push(template);
-      this.#areKnown = false;
-    }
-    const announcement = template.announcements === 0 ? SET_HEADER + template.announcementLength : 0;
-    const needed = roundUp(announcement) + SET_HEADER + length;
-    const mustLeave = this.#oneSetPerMessage || !this.clock.holds(now) || !this.#fits(needed);
-    if (this.#isOpen && mustLeave) this.#close(now);
-    if (!this.#isOpen) this.#openMessage(now);
-    if (template.announcements === 0) this.#announce([template], now);
+    if (template.announcements === 0) this.#openForTemplate(template, length);
+    else if (this.#isOpen && (this.#oneSetPerMessage || !this.#fits(length))) this.#close();
+    if (!this.#isOpen) this.#openMessage();
+    if (template.announcements === 0) this.#announce([template]);
     this.#closeSet();
     // Announcing many templates may have filled the message.
-    if (this.#isOpen && !this.#fits(SET_HEADER + length)) this.#close(now);
-    if (!this.#isOpen) this.#startMessage(now);
+    if (this.#isOpen && !this.#fits(length)) this.#close();
+    if (!this.#isOpen) this.#startMessage();
     this.#startSet(template.id);
     this.#setTemplate = template;
   }
 
-  #openMessage(now: number): void {
-    this.#startMessage(now);
+  /** The template is new, or new to this session: sends the message if that has no room for it and its first record. */
+  #openForTemplate(template: Template, length: number): void {
+    if (!this.#templates.includes(template)) {
+      this.#templates.push(template);
+      this.#areKnown = false;
+    }
+    const announcement = SET_HEADER + template.announcementLength;
+    const mustSend = this.#oneSetPerMessage || !this.#fits(roundUp(announcement) + length);
+    if (this.#isOpen && mustSend) this.#close();
+  }
+
+  #openMessage(): void {
+    this.#startMessage();
     const { refreshTime, refreshMessages } = this.#options;
     const isDue =
       !this.#isRefreshing &&
-      (Math.abs(now - this.#refreshed) >= refreshTime ||
+      (Math.abs(this.clock.times[NOW]! - this.#refreshed) >= refreshTime ||
         (refreshMessages > 0 && this.#messagesSinceRefresh >= refreshMessages));
     if (!isDue && this.#areKnown) return;
     const { keepsTemplates = false } = this.#room;
@@ -233,36 +182,42 @@ export class MessageWriter {
       isDue && !keepsTemplates
         ? this.#templates
         : this.#templates.filter((template) => template.announcements < enough);
-    if (due.length > 0) this.#announce(due, now);
+    if (due.length > 0) this.#announce(due);
     this.#areKnown = this.#templates.every(({ announcements }) => announcements >= enough);
-    if (isDue) this.#refresh(now);
+    if (isDue) this.#refresh();
   }
 
-  /** What is told with the templates may fill messages of its own, which start no refresh. */
-  #refresh(now: number): void {
+  /** What is sent with the templates may fill messages of its own, which start no refresh. */
+  #refresh(): void {
     this.#isRefreshing = true;
-    this.#refreshed = now;
-    this.onRefresh?.(now);
+    this.#refreshed = this.clock.times[NOW]!;
+    this.onRefresh?.();
     this.#messagesSinceRefresh = 0;
     this.#isRefreshing = false;
   }
 
-  #announce(templates: readonly Template[], now: number): void {
+  #announce(templates: readonly Template[]): void {
     this.#closeSet();
-    for (const template of templates) {
-      const setId = template.isOptions ? this.#dialect.optionsTemplateSetId : this.#dialect.templateSetId;
-      if (this.#setStart !== NO_SET && setId !== this.#setId) this.#closeSet();
-      const length = template.announcementLength;
-      if (!this.#fits(length + (this.#setStart === NO_SET ? SET_HEADER : 0))) {
-        this.#close(now);
-        this.#startMessage(now);
-      }
-      if (this.#setStart === NO_SET) this.#startSet(setId);
-      this.#writeTemplate(template);
-      template.countAnnouncement();
-    }
+    for (const template of templates) this.#announceOne(template);
     this.#closeSet();
-    if (this.#oneSetPerMessage) this.#close(now);
+    if (this.#oneSetPerMessage) this.close();
+  }
+
+  /** Templates of flow records share a set. Those of options have one each: some collectors read the first in a set only. */
+  #announceOne(template: Template): void {
+    const length = template.announcementLength;
+    if (template.isOptions) this.#closeSet();
+    const isFull = !this.#fits(length + (this.#setStart === NO_SET ? SET_HEADER : 0));
+    if (this.#isOpen && isFull) this.#close();
+    if (!this.#isOpen) this.#startMessage();
+    const { templateSetId, optionsTemplateSetId, alignsSets } = this.#dialect;
+    if (this.#setStart === NO_SET) this.#startSet(template.isOptions ? optionsTemplateSetId : templateSetId);
+    this.#writeTemplate(template);
+    template.announcements++;
+    if (!template.isOptions) return;
+    this.#closeSet();
+    // It ends two octets behind a multiple of 4: without padding no other set can follow.
+    if (alignsSets) this.#close();
   }
 
   #writeTemplate({ id, scopes, fields }: Template): void {
@@ -294,10 +249,9 @@ export class MessageWriter {
     return this.#at + octets <= this.#limit;
   }
 
-  #startMessage(now: number): void {
+  #startMessage(): void {
     this.#isOpen = true;
-    this.#place = this.#places.place;
-    this.clock.open(now);
+    this.clock.open();
     this.#at = this.#dialect.headerLength;
     this.#dataRecords = 0;
     this.#flowRecords = 0;
@@ -306,39 +260,39 @@ export class MessageWriter {
 
   #startSet(id: number): void {
     this.#setStart = this.#at;
-    this.#setId = id;
     this.view.setUint16(this.#at, id);
     this.#at += SET_HEADER;
   }
 
-  /** Fills the set up to 4 octets with zeros, and writes its length. */
+  /** Ends the set. Data is filled up with zeros to a multiple of 4 octets; behind templates some collectors take zeros for another. */
   #closeSet(): void {
-    this.#setTemplate = undefined;
     if (this.#setStart === NO_SET) return;
-    const { view } = this;
-    while (this.#at % 4 !== 0) view.setUint8(this.#at++, 0);
-    view.setUint16(this.#setStart + 2, this.#at - this.#setStart);
+    if (this.#setTemplate !== undefined) {
+      while (this.#at % 4 !== 0) this.octets[this.#at++] = 0;
+    }
+    this.view.setUint16(this.#setStart + 2, this.#at - this.#setStart);
     this.#setStart = NO_SET;
+    this.#setTemplate = undefined;
   }
 
-  #close(now: number): void {
+  #close(): void {
     this.#closeSet();
+    this.clock.close();
+    const length = this.#at;
+    const records = this.#flowRecords;
     const header = this.#header;
-    header.length = this.#at;
+    header.length = length;
     header.records = this.#dataRecords + this.#templateRecords;
     header.sequence = this.#sequence;
-    header.time = this.clock.headerTime(now);
-    header.uptime = header.time - this.clock.boot;
-    this.#dialect.writeHeader(this.view, header);
-    const step = this.#dialect.sequenceOf === 'records' ? this.#dataRecords : 1;
-    this.#sequence = (this.#sequence + step) >>> 0;
+    this.#dialect.writeHeader(this.view, header, this.clock.times);
+    this.#sequence = (this.#sequence + (this.#dialect.sequenceOf === 'records' ? this.#dataRecords : 1)) | 0;
     this.#messagesSinceRefresh++;
     this.#isOpen = false;
     this.messages++;
-    this.octets += this.#at;
-    this.flowRecords += this.#flowRecords;
-    this.#places.sendPlaced(this.#at, this.#flowRecords);
-    this.onSent?.(now);
+    this.sentOctets += length;
+    this.flowRecords += records;
+    this.#room.send(this.octets, length, records);
+    this.onSent?.();
   }
 }
 

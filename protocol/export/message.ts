@@ -13,7 +13,7 @@ export interface MessageRoom {
 
 /** Turns flows into the messages of one export format, filling each up. */
 export interface FlowEncoder extends FlowConsumer {
-  /** Writes a record that tells of a translation: `natEvent` of the row is its kind. Absent where the format has none. */
+  /** Writes a record of a NAT event: `natEvent` of the row is its kind. Absent where the format has none. */
   addNatEvent?(row: number): void;
   /** Sends the message that is being filled, if there is one. `now` is the data's clock in milliseconds since the epoch. */
   flush(now: number): void;

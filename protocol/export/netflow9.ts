@@ -1,21 +1,24 @@
 /** NetFlow version 9, RFC 3954: 32-bit uptimes, a sequence that counts export packets. */
-import { netflow9Options } from './options.js';
+import type { FlowMemory } from '../flow/rows.js';
 import type { FlowEncoder, MessageRoom } from './message.js';
+import { BOOT, HEADER } from './message-time.js';
 import type { Dialect } from './message-writer.js';
+import { netflow9Options } from './options.js';
 import { fullProfile } from './profile.js';
-import { TemplateMessageEncoder, type TemplateOptions } from './template-message.js';
+import { type TemplateOptions, templateEncoder } from './template-message.js';
 
 const NETFLOW9: Dialect = {
   headerLength: 20,
   templateSetId: 0,
   optionsTemplateSetId: 1,
   sequenceOf: 'messages',
-  writeHeader(view, message) {
+  alignsSets: true,
+  writeHeader(view, message, times) {
     // The time has no fraction here: rounding it up, with the uptime, keeps the boot exact and no end in the future.
-    const seconds = Math.ceil(message.time / 1000);
+    const seconds = Math.ceil(times[HEADER]! / 1000);
     view.setUint16(0, 9);
     view.setUint16(2, message.records);
-    view.setUint32(4, message.uptime + seconds * 1000 - message.time);
+    view.setUint32(4, seconds * 1000 - times[BOOT]!);
     view.setUint32(8, seconds);
     view.setUint32(12, message.sequence);
     view.setUint32(16, message.domain);
@@ -26,18 +29,21 @@ const NETFLOW9: Dialect = {
   },
 };
 
-export function netflow9Encoder(room: MessageRoom, options: TemplateOptions): FlowEncoder {
+export function netflow9Encoder(
+  memory: FlowMemory,
+  room: MessageRoom,
+  options: TemplateOptions,
+): FlowEncoder {
   const profile = fullProfile({
     uptimes: true,
     // Its collectors need not know paddingOctets, and one at least gives up a template for it.
     pads: false,
     postNat: options.nat === 'original',
-    estimate: false,
     biflow: false,
     // 148 in v9 makes nfdump take a flow for an event of a Cisco firewall, of unknown time.
     flowId: false,
   });
-  // The sequence counts datagrams: options disturb no collector's arithmetic, and are always told.
+  // The sequence counts datagrams: options disturb no collector's arithmetic, and are always sent.
   const own = { dialect: netflow9Options(), choice: { names: true, sampling: true } };
-  return new TemplateMessageEncoder(room, NETFLOW9, profile, options, { options: own });
+  return templateEncoder(memory, room, NETFLOW9, profile, options, { options: own });
 }

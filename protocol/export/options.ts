@@ -1,22 +1,17 @@
 /**
- * What an exporter tells about itself in Options Data Records: the names of interfaces, and that every packet was looked at.
- * Sent with the templates; a name also when it is first used.
+ * What an exporter reports about itself in Options Data Records: the names of interfaces, and that every packet was counted.
+ * Sent with the templates; a name also before the first flow through its interface.
  */
 import { ELEMENTS, type Field } from './element.js';
 import type { MessageWriter } from './message-writer.js';
 import { Template } from './template.js';
-
-export interface NetworkInterface {
-  readonly name: string;
-  /** ifIndex; 0 is no interface. */
-  readonly index: number;
-}
+import { INTERFACE_OPTIONS, SAMPLING_OPTIONS } from './template-id.js';
 
 /** Where IPFIX and NetFlow v9 differ. Every scope has four octets. */
 export interface OptionsDialect {
   readonly interfaces: Template;
   readonly sampling: Template;
-  /** The scope's value, where the domain is not it. */
+  /** The scope's value, where it is not the domain. */
   readonly scope?: number;
   /** Writes the sampling record's fields behind its scope. */
   writeSampling(view: DataView, at: number): void;
@@ -26,9 +21,6 @@ export interface OptionsChoice {
   readonly names: boolean;
   readonly sampling: boolean;
 }
-
-const INTERFACES_ID = 8192;
-const SAMPLING_ID = 8193;
 
 /** Names come from packets: a sender that invents some must not fill every refresh. */
 const MOST_NAMES = 1024;
@@ -53,9 +45,10 @@ const INTERFACE_FIELDS: readonly Field[] = [
 
 /** RFC 7012; one packet of one is RFC 5477's way to say that nothing is sampled. */
 export function ipfixOptions(): OptionsDialect {
+  const sampling = [samplingPacketInterval, samplingPacketSpace];
   return {
-    interfaces: new Template(INTERFACES_ID, INTERFACE_FIELDS, [observationDomainId]),
-    sampling: new Template(SAMPLING_ID, [samplingPacketInterval, samplingPacketSpace], [observationDomainId]),
+    interfaces: new Template(INTERFACE_OPTIONS, INTERFACE_FIELDS, [observationDomainId]),
+    sampling: new Template(SAMPLING_OPTIONS, sampling, [observationDomainId]),
     writeSampling(view, at) {
       view.setUint32(at, 1);
       view.setUint32(at + 4, 0);
@@ -69,8 +62,8 @@ const DETERMINISTIC = 1;
 
 export function netflow9Options(): OptionsDialect {
   return {
-    interfaces: new Template(INTERFACES_ID, INTERFACE_FIELDS, [SYSTEM_SCOPE]),
-    sampling: new Template(SAMPLING_ID, [samplingInterval, samplingAlgorithm], [SYSTEM_SCOPE]),
+    interfaces: new Template(INTERFACE_OPTIONS, INTERFACE_FIELDS, [SYSTEM_SCOPE]),
+    sampling: new Template(SAMPLING_OPTIONS, [samplingInterval, samplingAlgorithm], [SYSTEM_SCOPE]),
     scope: 0,
     writeSampling(view, at) {
       view.setUint32(at, 1);
@@ -79,13 +72,14 @@ export function netflow9Options(): OptionsDialect {
   };
 }
 
+/** Writes options records at the time NOW of the writer's clock. */
 export class ExportOptions {
   readonly #writer: MessageWriter;
   readonly #dialect: OptionsDialect;
   readonly #choice: OptionsChoice;
   readonly #scope: number;
-  /** By index. */
-  readonly #interfaces = new Map<number, NetworkInterface>();
+  /** Names by ifIndex. */
+  readonly #names = new Map<number, string>();
 
   constructor(writer: MessageWriter, dialect: OptionsDialect, choice: OptionsChoice, domain: number) {
     this.#writer = writer;
@@ -94,22 +88,22 @@ export class ExportOptions {
     this.#scope = dialect.scope ?? domain;
   }
 
-  /** A record is about to name the interface. */
-  use(used: NetworkInterface, now: number): void {
-    const isKnown = !this.#choice.names || used.index === 0 || this.#interfaces.has(used.index);
-    if (isKnown || this.#interfaces.size >= MOST_NAMES) return;
-    // Making room may tell all names that are known; this one is not among them yet.
-    this.#tellName(used, now);
-    this.#interfaces.set(used.index, used);
+  /** A record is about to show this ifIndex; 0 is no interface. */
+  use(index: number, name: string): void {
+    const isKnown = !this.#choice.names || index === 0 || this.#names.has(index);
+    if (isKnown || this.#names.size >= MOST_NAMES) return;
+    // Making room may send all names that are known; this one is not among them yet.
+    this.#writeName(index, name);
+    this.#names.set(index, name);
   }
 
-  tellAll(now: number): void {
-    if (this.#choice.sampling) this.#tellSampling(now);
-    for (const known of this.#interfaces.values()) this.#tellName(known, now);
+  writeAll(): void {
+    if (this.#choice.sampling) this.#writeSampling();
+    for (const [index, name] of this.#names) this.#writeName(index, name);
   }
 
-  #tellName({ name, index }: NetworkInterface, now: number): void {
-    const at = this.#record(this.#dialect.interfaces, now);
+  #writeName(index: number, name: string): void {
+    const at = this.#record(this.#dialect.interfaces);
     const { view } = this.#writer;
     view.setUint32(at, index);
     for (const copy of [at + 4, at + 4 + NAME_LENGTH]) {
@@ -119,15 +113,14 @@ export class ExportOptions {
     }
   }
 
-  #tellSampling(now: number): void {
-    const at = this.#record(this.#dialect.sampling, now);
+  #writeSampling(): void {
+    const at = this.#record(this.#dialect.sampling);
     this.#dialect.writeSampling(this.#writer.view, at);
   }
 
-  /** Where the record's fields begin. */
-  #record(template: Template, now: number): number {
-    const length = template.fields.reduce((sum, field) => sum + field.length, SCOPE_LENGTH);
-    const at = this.#writer.place(template, length, now);
+  /** Returns where the record's fields begin. */
+  #record(template: Template): number {
+    const at = this.#writer.place(template);
     this.#writer.view.setUint32(at, this.#scope);
     return at + SCOPE_LENGTH;
   }

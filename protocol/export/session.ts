@@ -1,6 +1,6 @@
 /**
- * What a transport session of IPFIX asks of messages that were made before it began: a sequence that starts at 0
- * (RFC 7011, 3.1), and every template once more before its first data (8.1, 10.4). Messages are addressed by their view and offset.
+ * What messages need that were made before their transport session of IPFIX began: a sequence that starts at 0 (RFC 7011,
+ * section 3.1), and every template once more before its first data (8.1, 10.4). Messages are addressed by their view and offset.
  */
 
 const HEADER = 16;
@@ -78,7 +78,7 @@ export class SessionSequence {
 /** Template Records by set id, then by template id. */
 type Records = Map<number, Map<number, Uint8Array>>;
 
-/** Templates that passed by, to be told again. */
+/** Templates of messages that passed by, to be announced again. */
 export class TemplateStore {
   readonly #domains = new Map<number, Records>();
 
@@ -102,7 +102,7 @@ export class TemplateStore {
   announcement(view: DataView, like: number): Uint8Array | undefined {
     const records = this.#domains.get(view.getUint32(like + DOMAIN_AT));
     if (records === undefined) return undefined;
-    const sets = [...records].map(([setId, templates]) => setOf(setId, [...templates.values()]));
+    const sets = [...records].flatMap(([setId, templates]) => setsOf(setId, [...templates.values()]));
     const message = joined([
       new Uint8Array(view.buffer.slice(view.byteOffset + like, view.byteOffset + like + HEADER)),
       ...sets,
@@ -140,10 +140,14 @@ export class TemplateStore {
   }
 }
 
+/** Sets of Template Records, without padding. Those of options have one each: some collectors read the first in a set only. */
+function setsOf(id: number, records: readonly Uint8Array[]): Uint8Array[] {
+  if (id === OPTIONS_TEMPLATE_SET) return records.map((record) => setOf(id, [record]));
+  return [setOf(id, records)];
+}
+
 function setOf(id: number, records: readonly Uint8Array[]): Uint8Array {
-  const content = joined([new Uint8Array(SET_HEADER), ...records]);
-  const set = new Uint8Array((content.length + 3) & ~3);
-  set.set(content);
+  const set = joined([new Uint8Array(SET_HEADER), ...records]);
   const view = new DataView(set.buffer);
   view.setUint16(0, id);
   view.setUint16(2, set.length);

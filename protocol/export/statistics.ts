@@ -1,11 +1,12 @@
 /**
- * What became of the records, as IPFIX tells it: RFC 7011, sections 4.1 to 4.3. In Observation Domain 0, with a sequence of
+ * What became of the records, as IPFIX reports it: RFC 7011, sections 4.1 to 4.3. In Observation Domain 0, with a sequence of
  * its own: some collectors leave options data out of a domain's sequence and others do not, and here neither finds a gap.
  */
 import { ELEMENTS } from './element.js';
 import type { MessageRoom } from './message.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
 import { Template } from './template.js';
+import { IGNORED_STATISTICS, METERING_STATISTICS, NOT_SENT_STATISTICS } from './template-id.js';
 
 /** Totals since the program started, as whole numbers. */
 export interface ExportCounts {
@@ -29,11 +30,10 @@ export const NO_COUNTS: ExportCounts = {
 /** What was handed to the transport in the domain of the flows. */
 export interface Written {
   readonly messages: number;
-  readonly octets: number;
+  readonly sentOctets: number;
   readonly flowRecords: number;
 }
 
-const FIRST_ID = 256;
 /** There is one Exporting Process for a Collector; its number is never 0. */
 const EXPORTING_PROCESS = 1;
 
@@ -47,17 +47,17 @@ export class ExportStatistics {
   readonly #counts: ExportCounts;
   readonly #domain: number;
   readonly #metering = new Template(
-    FIRST_ID,
+    METERING_STATISTICS,
     [exportedMessageTotalCount, exportedFlowRecordTotalCount, exportedOctetTotalCount],
     [observationDomainId],
   );
   readonly #ignored = new Template(
-    FIRST_ID + 1,
+    IGNORED_STATISTICS,
     [ignoredPacketTotalCount, ignoredOctetTotalCount],
     [observationDomainId],
   );
-  /** How many packets and octets the lost records told of is not known. */
-  readonly #notSent = new Template(FIRST_ID + 2, [notSentFlowTotalCount], [exportingProcessId]);
+  /** How many packets and octets the lost records counted is not known. */
+  readonly #notSent = new Template(NOT_SENT_STATISTICS, [notSentFlowTotalCount], [exportingProcessId]);
 
   /** `domain` is that of the flows: not 0. */
   constructor(room: MessageRoom, dialect: Dialect, domain: number, written: Written, counts: ExportCounts) {
@@ -69,22 +69,18 @@ export class ExportStatistics {
     this.#domain = domain;
   }
 
-  /** Sends one message. The room must be free. */
-  tell(now: number): void {
-    const { messages, octets, flowRecords } = this.#written;
+  /** Sends one message. The room must be free. `now` is the data's clock. */
+  send(now: number): void {
+    const { messages, sentOctets, flowRecords } = this.#written;
     const { ignoredPackets, ignoredOctets, notSentMessages, notSentOctets, notSentRecords } = this.#counts;
-    this.#record(
-      this.#metering,
-      this.#domain,
-      [
-        Math.max(messages - notSentMessages, 0),
-        Math.max(flowRecords - notSentRecords, 0),
-        Math.max(octets - notSentOctets, 0),
-      ],
-      now,
-    );
-    this.#record(this.#ignored, this.#domain, [ignoredPackets, ignoredOctets], now);
-    this.#record(this.#notSent, EXPORTING_PROCESS, [notSentRecords], now);
+    this.#writer.advance(now);
+    this.#record(this.#metering, this.#domain, [
+      Math.max(messages - notSentMessages, 0),
+      Math.max(flowRecords - notSentRecords, 0),
+      Math.max(sentOctets - notSentOctets, 0),
+    ]);
+    this.#record(this.#ignored, this.#domain, [ignoredPackets, ignoredOctets]);
+    this.#record(this.#notSent, EXPORTING_PROCESS, [notSentRecords]);
     this.#writer.flush(now);
   }
 
@@ -92,8 +88,8 @@ export class ExportStatistics {
     this.#writer.restart();
   }
 
-  #record(template: Template, scope: number, totals: readonly number[], now: number): void {
-    const at = this.#writer.place(template, 4 + 8 * totals.length, now);
+  #record(template: Template, scope: number, totals: readonly number[]): void {
+    const at = this.#writer.place(template);
     const { view } = this.#writer;
     view.setUint32(at, scope);
     for (const [i, total] of totals.entries()) view.setBigUint64(at + 4 + 8 * i, BigInt(total));

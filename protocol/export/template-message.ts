@@ -1,19 +1,45 @@
 /** What NetFlow v9 (RFC 3954) and IPFIX (RFC 7011) have in common: flow records described by templates, and what goes with them. */
-import { allocate, core, memory, viewOf, writeWords } from '../core.js';
-import { ExportOptions, type OptionsChoice, type OptionsDialect } from './options.js';
-import { type ExportCounts, ExportStatistics } from './statistics.js';
-import type { NatView } from '../flow/terms.js';
-import { type FlowRecord, type FlowRows, sourceEnds } from '../flow/flow-record.js';
-import { IF_INDEX, INTERFACE_NAME, OBSERVED, ROW } from '../flow/row.js';
-import type { EncoderLosses, FlowEncoder, MessageRoom } from './message.js';
+import { swapOctets } from '../flow/byte-order.js';
+import { PORT_MASKS } from '../flow/pf-terms.js';
+import {
+  DESCRIPTION,
+  FACTS,
+  FLOW,
+  INTERFACE,
+  JOINED,
+  OBSERVED,
+  ORIGIN,
+  OTHER_INTERFACE,
+  PROTOCOLS,
+  ROUTE,
+  ROW,
+  ROW_DOUBLES,
+  STATE,
+} from '../flow/row.js';
+import type { FlowMemory } from '../flow/rows.js';
+import { FORWARD, type NatView, NONE } from '../flow/terms.js';
+import type { FlowEncoder, MessageRoom } from './message.js';
+import { HOLDS_UNTIL, NOW } from './message-time.js';
 import { type Dialect, MessageWriter } from './message-writer.js';
-import { ADD_TEMPLATE, MAKE_ROOM, NOTHING, SEND_RUN } from './owner-task.js';
-import { ORIGINAL_SOURCE } from '../flow/pf-terms.js';
-import { nameAt } from '../flow/interface.js';
+import { sidesShown } from './nat-side.js';
+import { ExportOptions, type OptionsChoice, type OptionsDialect } from './options.js';
 import type { Profile } from './profile.js';
-import { KINDS } from './record-kind.js';
-import { RecordRuns } from './record-runs.js';
-import type { FlowTemplate } from './template.js';
+import {
+  AFTER_SIX,
+  BOTH,
+  HAS_FLAGS,
+  HAS_REVERSE_FLAGS,
+  KINDS,
+  NO_PORTS,
+  POST_NAT_FOUR,
+  SIX,
+  TYPE_FOUR,
+  UNCOUNTED,
+} from './record-kind.js';
+import { type ExportCounts, ExportStatistics } from './statistics.js';
+import { FlowTemplate } from './template.js';
+import { FIRST_EVENT, FIRST_FLOW } from './template-id.js';
+import { rowUptimes } from './uptime.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
@@ -22,183 +48,191 @@ export interface TemplateOptions {
   /** Templates are sent again after this many milliseconds, and after this many messages (0: only by time). */
   readonly refreshTime: number;
   readonly refreshMessages: number;
-  /** The first message's sequence number; 0 unless told otherwise. */
+  /** The first message's sequence number; 0 by default. */
   readonly sequence?: number;
 }
 
-/** What is told beside the flows. */
+/** What is sent beside the flows. */
 export interface Extras {
   readonly options?: { readonly dialect: OptionsDialect; readonly choice: OptionsChoice };
   /** Statistics are sent in Observation Domain 0, with the templates and at the end. */
   readonly counts?: ExportCounts;
 }
 
-/** What stands where in the encoder that the core knows (`assembly/template-record`). */
-const TEMPLATES = 40;
-const LATEST = 56;
-const RECORDS = 64;
-const TASK = 72;
-const KIND = 76;
-const MESSAGE = 80;
-const ENCODER_LENGTH = 84;
-const PARTS_LENGTH = 32;
+export function templateEncoder(
+  { rows, interfaces }: FlowMemory,
+  room: MessageRoom,
+  dialect: Dialect,
+  profile: Profile,
+  options: TemplateOptions,
+  { options: own, counts }: Extras = {},
+): FlowEncoder {
+  const { words, doubles } = rows;
+  const rowOctets = new Uint8Array(words.buffer);
+  const { kinds, hasUptimes, oneSetPerMessage } = profile;
+  const sides = sidesShown(options.nat);
+  const masks = PORT_MASKS;
+  const templates: (FlowTemplate | undefined)[] = new Array(KINDS).fill(undefined);
+  const eventTemplates: (FlowTemplate | undefined)[] = [];
+  const fixed = profile.fixed.map(addTemplate);
+  const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
+  const { words: out, octets: outOctets, view: outView } = writer;
+  const { times } = writer.clock;
+  const uptimes = rowUptimes(rows, writer.clock);
+  const exportOptions = own && new ExportOptions(writer, own.dialect, own.choice, options.domain);
+  const announcesNames = own?.choice.names ?? false;
+  const hasStatistics = counts !== undefined && options.domain !== 0;
+  const statistics = hasStatistics
+    ? new ExportStatistics(room, dialect, options.domain, writer, counts)
+    : undefined;
 
-export class TemplateMessageEncoder implements FlowEncoder, EncoderLosses {
-  readonly clampedCounters = 0;
-  readonly unsupported = 0;
-  readonly #writer: MessageWriter;
-  readonly #profile: Profile;
-  readonly #templates: FlowTemplate[] = [];
-  readonly #options: ExportOptions | undefined;
-  readonly #statistics: ExportStatistics | undefined;
-  readonly #runs: RecordRuns | undefined;
-  readonly #at: number;
-  readonly #encoder: DataView;
-  #wasRefreshed = false;
-  #areStatisticsDue = false;
+  /** By provenance: UNCOUNTED, or BOTH where counted flows become one record. */
+  const volumeKinds = new Int32Array(4).fill(BOTH);
+  volumeKinds[NONE] = UNCOUNTED;
+  /** 1 where the interface has been announced; as `interfaces.indexes`. */
+  let announced = new Uint8Array(interfaces.indexes.length);
+  let clipped = 0;
+  let wasRefreshed = false;
+  let areStatisticsDue = false;
 
-  constructor(
-    room: MessageRoom,
-    dialect: Dialect,
-    profile: Profile,
-    options: TemplateOptions,
-    { options: own, counts }: Extras = {},
-  ) {
-    const { fixed, oneSetPerMessage, hasUptimes } = profile;
-    const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
-    this.#writer = writer;
-    this.#profile = profile;
-    if (own !== undefined) this.#options = new ExportOptions(writer, own.dialect, own.choice, options.domain);
-    if (counts !== undefined && options.domain !== 0) {
-      this.#statistics = new ExportStatistics(room, dialect, options.domain, writer, counts);
-    }
-    // An uptime is counted from a moment that its message chooses: such records cannot wait for theirs.
-    if (room.likesRuns && !hasUptimes) this.#runs = new RecordRuns(writer);
-    writer.onRefresh = (now) => this.#refresh(now);
-    writer.onSent = (now) => this.#sent(now);
-    this.#at = allocate(ENCODER_LENGTH, this);
-    this.#encoder = viewOf(this.#at, ENCODER_LENGTH);
-    this.#encoder.setFloat64(LATEST, Number.NEGATIVE_INFINITY, true);
-    const { isPflow, pads, tellsId, tellsTranslation, tellsEstimate, isBiflow } = profile;
-    writeWords(this.#at, [
-      ...sourceEnds(options.nat),
-      Number(isPflow),
-      Number(pads),
-      Number(tellsId),
-      Number(tellsTranslation),
-      Number(tellsEstimate),
-      Number(isBiflow),
-      Number(own?.choice.names ?? false),
-      0,
-      allocate(4 * KINDS, this),
-      allocate(PARTS_LENGTH, this),
-      hasUptimes ? writer.clock.at : 0,
-    ]);
-    this.#encoder.setUint32(MESSAGE, writer.lentAt, true);
-  }
+  writer.onRefresh = () => {
+    exportOptions?.writeAll();
+    // At the very start there is nothing to report yet.
+    areStatisticsDue = wasRefreshed;
+    wasRefreshed = true;
+  };
+  writer.onSent = () => {
+    if (!areStatisticsDue) return;
+    areStatisticsDue = false;
+    statistics?.send(times[NOW]!);
+  };
 
-  get losses(): EncoderLosses {
-    return this;
-  }
-
-  get clippedTimes(): number {
-    return this.#writer.clock.clipped;
-  }
-
-  add(flows: FlowRows): number {
-    const before = this.#records;
-    let { row, count } = flows;
-    for (;;) {
-      const done = core.addTemplated(this.#at, row, count);
-      const task = this.#encoder.getInt32(TASK, true);
-      if (task === NOTHING) return (this.#records - before) >>> 0;
-      row += done * ROW;
-      count -= done;
-      this.#do(task, row);
+  function add(first: number, count: number): void {
+    for (let n = first; n < first + count; n++) {
+      const row = n * ROW;
+      const flow = words[row + FLOW]!;
+      const directions = (flow >>> 8) & 255;
+      if (directions === 0) continue;
+      advance(n);
+      if (announcesNames) useInterfaces(row);
+      // What a flow is cannot be predicted: its kind is put together without branches.
+      const side = sides[words[row + STATE]! & 3]!;
+      const protocols = words[row + PROTOCOLS]!;
+      const facts = words[row + FACTS]!;
+      const isSix = (protocols >>> (8 * side + 1)) & 1;
+      const protocol = (protocols >>> (16 + 8 * side)) & 255;
+      const translation = (POST_NAT_FOUR << ((protocols >>> 9) & 1)) & -(facts & 1);
+      const all = isSix | (~masks[protocol]! & NO_PORTS) | volumeKinds[flow & 255]! | translation;
+      const common = all & kinds;
+      // An ICMP type belongs to the forward record, and to the family that it is of.
+      const hasType = (facts >>> 16) & ~(isSix ^ (protocols >>> 1)) & 1;
+      const type = (TYPE_FOUR << isSix) & -hasType;
+      const description = row + DESCRIPTION + 2 * side;
+      const flags = (-(words[description]! >>> 24) >> 31) & HAS_FLAGS;
+      const replyFlags = (-(words[description + 1]! >>> 24) >> 31) & HAS_FLAGS;
+      if ((common & BOTH) !== 0) {
+        const reverse = replyFlags === 0 ? 0 : HAS_REVERSE_FLAGS;
+        write(n, (common | type | flags | reverse) & kinds, 2 * side);
+        continue;
+      }
+      if ((directions & FORWARD) !== 0) write(n, (common | type | flags) & kinds, 2 * side);
+      if (directions > FORWARD) write(n, (common | replyFlags) & kinds, 2 * side + 1);
     }
   }
 
-  addNatEvent(flow: FlowRecord): void {
-    const template = this.#profile.selectEvent?.(flow, ORIGINAL_SOURCE);
-    if (template === undefined) return;
-    const offset = this.#writer.place(template, template.recordLength, flow.observed);
-    core.writeEvent(this.#at, flow.row, ORIGINAL_SOURCE, this.#writer.start + offset);
+  /** The data's clock goes on to the row: sends the message if the row has no place in it. */
+  function advance(n: number): void {
+    times[NOW] = doubles[n * ROW_DOUBLES + OBSERVED]!;
+    if (hasUptimes ? !uptimes.hold(n) : times[NOW]! > times[HOLDS_UNTIL]!) writer.close();
   }
 
-  flush(now: number): void {
-    // Messages are not sent before a moment that their records are from; the data's clock may have been set back.
-    const time = Math.max(now, this.#latest);
-    this.#runs?.flush(time);
-    this.#latest = Number.NEGATIVE_INFINITY;
-    this.#writer.flush(time);
+  /** Writes a record of the row. `view` is two times the side of the NAT, and 1 more for replies. */
+  function write(n: number, kind: number, view: number): void {
+    const template = templates[kind] ?? addTemplate(kind);
+    const at = writer.place(template);
+    if (hasUptimes) clipped += uptimes.fill(n);
+    copy(template, n * ROW, view, at);
   }
 
-  end(now: number): void {
-    this.flush(now);
-    this.#statistics?.tell(now);
+  function copy(
+    { copies, wordCount, octetCount }: FlowTemplate,
+    row: number,
+    view: number,
+    at: number,
+  ): void {
+    let from = (wordCount + octetCount) * view;
+    const octets = from + wordCount;
+    let to = at;
+    if ((at & 3) === 0) {
+      for (let word = at >>> 2; from < octets; word++) out[word] = words[row + copies[from++]!]!;
+      to += 4 * wordCount;
+    } else {
+      for (; from < octets; to += 4) outView.setInt32(to, words[row + copies[from++]!]!, true);
+    }
+    for (const end = octets + octetCount; from < end; )
+      outOctets[to++] = rowOctets[4 * row + copies[from++]!]!;
   }
 
-  refresh(): void {
-    this.#writer.refresh();
+  function addTemplate(kind: number): FlowTemplate {
+    const template = new FlowTemplate(FIRST_FLOW + kind, profile.elements(kind));
+    templates[kind] = template;
+    return template;
   }
 
-  restart(): void {
-    this.#writer.restart();
-    this.#statistics?.restart();
+  /** Announces the interfaces of the row before a record shows them. */
+  function useInterfaces(row: number): void {
+    useInterface(2 * words[row + INTERFACE]! + ((words[row + STATE]! & 1) ^ 1));
+    useInterface(2 * (words[row + ROUTE]! & 0xffffff) + 1);
+    if ((words[row + ORIGIN]! & JOINED) !== 0) useInterface(2 * words[row + OTHER_INTERFACE]! + 1);
   }
 
-  /** What the core left to do, before it goes on with the row. */
-  #do(task: number, row: number): void {
-    const kind = this.#encoder.getInt32(KIND, true);
-    if (task === ADD_TEMPLATE) this.#addTemplate(kind);
-    else if (task === MAKE_ROOM) this.#writer.lend(this.#templates[kind]!, observedAt(row));
-    else if (task === SEND_RUN) this.#runs!.send(this.#templates[kind]!, this.#latest);
-    else this.#useInterface(row);
+  /** Two times the interface's number, and 1 more where it is that of outbound states. */
+  function useInterface(key: number): void {
+    if (announced[key] === 1) return;
+    if (key >= announced.length)
+      announced = Uint8Array.from(interfaces.indexes, (_, known) => announced[known] ?? 0);
+    announced[key] = 1;
+    exportOptions?.use(swapOctets(interfaces.indexes[key]!) >>> 0, interfaces.names[key >>> 1]!);
   }
 
-  #addTemplate(kind: number): void {
-    const template = this.#profile.template(kind);
-    this.#templates[kind] = template;
-    this.#runs?.begin(template);
-    const templates = this.#encoder.getUint32(TEMPLATES, true);
-    memory.setUint32(templates + 4 * kind, template.at, true);
+  function addNatEvent(n: number): void {
+    if (profile.eventElements === undefined) return;
+    const protocols = words[n * ROW + PROTOCOLS]!;
+    const protocol = (protocols >>> 16) & 255;
+    const kind =
+      ((protocols >>> 1) & SIX) | (~masks[protocol]! & NO_PORTS) | (AFTER_SIX & -((protocols >>> 9) & 1));
+    const template =
+      eventTemplates[kind] ?? new FlowTemplate(FIRST_EVENT + kind, profile.eventElements(kind));
+    eventTemplates[kind] = template;
+    writer.advance(doubles[n * ROW_DOUBLES + OBSERVED]!);
+    copy(template, n * ROW, 0, writer.place(template));
   }
 
-  #useInterface(row: number): void {
-    const name = nameAt(memory, row + INTERFACE_NAME);
-    const index = memory.getUint32(row + IF_INDEX, true);
-    this.#options?.use({ name, index }, observedAt(row));
+  function flush(now: number): void {
+    writer.flush(now);
   }
 
-  /** Records that the core wrote so far, up to 2 ** 32. */
-  get #records(): number {
-    return this.#encoder.getUint32(RECORDS, true);
-  }
-
-  /** The latest moment that a record in a run is from, in milliseconds of the data's clock. */
-  get #latest(): number {
-    return this.#encoder.getFloat64(LATEST, true);
-  }
-
-  set #latest(time: number) {
-    this.#encoder.setFloat64(LATEST, time, true);
-  }
-
-  #refresh(now: number): void {
-    this.#options?.tellAll(now);
-    // At the very start there is nothing to tell yet.
-    this.#areStatisticsDue = this.#wasRefreshed;
-    this.#wasRefreshed = true;
-  }
-
-  #sent(now: number): void {
-    if (!this.#areStatisticsDue) return;
-    this.#areStatisticsDue = false;
-    this.#statistics?.tell(now);
-  }
-}
-
-/** When the row's state was last seen: milliseconds of the data's clock. */
-function observedAt(row: number): number {
-  return memory.getFloat64(row + OBSERVED, true);
+  return {
+    add,
+    addNatEvent,
+    flush,
+    end(now) {
+      flush(now);
+      statistics?.send(now);
+    },
+    refresh() {
+      writer.refresh();
+    },
+    restart() {
+      writer.restart();
+      statistics?.restart();
+    },
+    losses: {
+      get clippedTimes() {
+        return clipped;
+      },
+      clampedCounters: 0,
+      unsupported: 0,
+    },
+  };
 }

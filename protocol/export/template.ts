@@ -1,7 +1,5 @@
-/** Templates of NetFlow v9 and IPFIX: their Template Records, and where the records of a flow wait. */
-import { allocate, viewOf, writeWords } from '../core.js';
-import type { Field } from './element.js';
-import type { Part } from './template-part.js';
+/** Templates of NetFlow v9 and IPFIX: their Template Records, and how a record is copied out of a flow row. */
+import { ELEMENTS, type Field, type FlowElement, type Place } from './element.js';
 
 /** A Template Record, or with scopes an Options Template Record. */
 export class Template {
@@ -11,6 +9,8 @@ export class Template {
   readonly fields: readonly Field[];
   /** Octets of the Template Record. */
   readonly announcementLength: number;
+  /** Octets of a data record; no field has a variable length. */
+  readonly recordLength: number;
   /** How often it has been sent in this transport session. */
   announcements = 0;
 
@@ -21,66 +21,46 @@ export class Template {
     this.fields = fields;
     const all = [...scopes, ...fields];
     const enterprises = all.filter(({ enterprise }) => enterprise !== undefined).length;
-    this.announcementLength = (scopes.length > 0 ? 6 : 4) + 4 * (all.length + enterprises);
-  }
-
-  /** It has been sent once more. */
-  countAnnouncement(): void {
-    this.announcements++;
-  }
-
-  /** A new transport session: nobody knows it any more. */
-  forgetAnnouncements(): void {
-    this.announcements = 0;
+    this.announcementLength = (this.isOptions ? 6 : 4) + 4 * (all.length + enterprises);
+    this.recordLength = all.reduce((sum, { length }) => sum + length, 0);
   }
 }
 
-/** What stands where in what the core knows of a template (`assembly/lent-message`): words of 32 bits. */
-const IS_ANNOUNCED = 8;
-const RUN = 12;
-const RUN_CAPACITY = 16;
-const RUN_LENGTH = 20;
-const LENGTH = 24;
+const VIEWS = [0, 1, 2, 3] as const;
 
-/** The template of a kind of flow records, which the core writes. */
+/**
+ * The template of a kind of flow records. A record is a list of copies out of the row: words, as long as the values stand in
+ * the row as they follow each other in the record, and single octets for the rest.
+ */
 export class FlowTemplate extends Template {
-  /** Octets of a record. */
-  readonly recordLength: number;
-  /** Address of what the core knows of it. */
-  readonly at: number;
-  readonly #view: DataView;
+  readonly wordCount: number;
+  readonly octetCount: number;
+  /**
+   * Of each view (two times the side of the NAT, and 1 for replies) the list of its words, counted in words from the start of
+   * the row, and behind them that of its octets, counted in octets.
+   */
+  readonly copies: Int32Array;
 
-  constructor(id: number, parts: readonly Part[]) {
-    super(id, parts.flat());
-    this.recordLength = this.fields.reduce((sum, { length }) => sum + length, 0);
-    this.at = allocate(LENGTH, this);
-    this.#view = viewOf(this.at, LENGTH);
-    writeWords(this.at, [id, this.recordLength]);
+  constructor(id: number, names: readonly FlowElement[]) {
+    const elements = names.map((name) => ELEMENTS[name]);
+    super(id, elements);
+    const octets = VIEWS.map((view) => elements.flatMap((element) => octetsOf(element, view)));
+    const isWord = (at: number) =>
+      octets.every((own) => own[at]! % 4 === 0 && [1, 2, 3].every((i) => own[at + i] === own[at]! + i));
+    let at = 0;
+    while (at + 4 <= this.recordLength && isWord(at)) at += 4;
+    this.wordCount = at / 4;
+    this.octetCount = this.recordLength - at;
+    this.copies = Int32Array.from(
+      octets.flatMap((own) => [
+        ...own.slice(0, at).flatMap((octet, i) => (i % 4 === 0 ? [octet / 4] : [])),
+        ...own.slice(at),
+      ]),
+    );
   }
+}
 
-  override countAnnouncement(): void {
-    super.countAnnouncement();
-    this.#view.setUint32(IS_ANNOUNCED, 1, true);
-  }
-
-  override forgetAnnouncements(): void {
-    super.forgetAnnouncements();
-    this.#view.setUint32(IS_ANNOUNCED, 0, true);
-  }
-
-  /** From now on records wait in the `capacity` octets at `run`, which are a multiple of a record's length. */
-  collect(run: number, capacity: number): void {
-    this.#view.setUint32(RUN, run, true);
-    this.#view.setUint32(RUN_CAPACITY, capacity, true);
-  }
-
-  /** Octets of the records that wait. */
-  get waiting(): number {
-    return this.#view.getUint32(RUN_LENGTH, true);
-  }
-
-  /** None waits any more. */
-  forget(): void {
-    this.#view.setUint32(RUN_LENGTH, 0, true);
-  }
+/** Where each octet of the element stands in the row. */
+function octetsOf({ at, length }: { readonly at: Place; readonly length: number }, view: number): number[] {
+  return Array.from({ length }, (_, octet) => at[view as 0]! + octet);
 }

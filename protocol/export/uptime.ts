@@ -1,49 +1,74 @@
-/** The virtual boot that the uptimes of a message are counted from: what the core knows of it (`assembly/uptime`). */
-import { allocate, core, viewOf } from '../core.js';
+/**
+ * The clock of a message, and times as milliseconds since a virtual boot (NetFlow v1, v5 and v9). Each message chooses its
+ * boot anew, as far back as 32 bits reach: a state's start is never clipped to the start of the program, and nothing wraps
+ * at 49.7 days of running. No time is before 1970.
+ */
+import { swapOctets } from '../flow/byte-order.js';
+import { END, OBSERVED, ROW, ROW_DOUBLES, START, UPTIMES } from '../flow/row.js';
+import type { FlowRows } from '../flow/rows.js';
+import {
+  BOOT,
+  HEADER,
+  HOLDS_UNTIL,
+  LATEST,
+  NOW,
+  OPENED,
+  REACH,
+  ROUNDING,
+  SPAN,
+  TIMES,
+} from './message-time.js';
 
-/** What stands where in the core's memory: 64-bit floats, and what the core alone has use for. */
-const BOOT = 0;
-const HOLDS_UNTIL = 8;
-const CLIPPED = 24;
-const LENGTH = 48;
+export class MessageClock {
+  /** By the indexes of message-time. */
+  readonly times = new Float64Array(TIMES);
 
-export class UptimeClock {
-  /** Address of what the core knows. */
-  readonly at: number;
-  readonly #view: DataView;
-
-  constructor() {
-    this.at = allocate(LENGTH, this);
-    this.#view = viewOf(this.at, LENGTH);
+  /** A message is opened at NOW: what happens in the hour after it has a place in the message. */
+  open(): void {
+    const { times } = this;
+    const now = Math.max(times[NOW]!, 0);
+    times[OPENED] = now;
+    times[HOLDS_UNTIL] = now + SPAN;
+    times[BOOT] = Math.max(now + SPAN + ROUNDING - REACH, 0);
+    times[LATEST] = now;
   }
 
-  /** Milliseconds since the epoch at which uptime is 0. */
-  get boot(): number {
-    return this.#view.getFloat64(BOOT, true);
+  /** The message is complete: its header has NOW, or the latest end in the message where the clock was set back. */
+  close(): void {
+    const { times } = this;
+    const now = times[NOW]!;
+    const latest = Math.min(times[LATEST]!, times[HOLDS_UNTIL]!);
+    times[HEADER] = now > latest && now <= times[HOLDS_UNTIL]! ? now : latest;
   }
+}
 
-  /** Records written whose start lay before the boot. */
-  get clipped(): number {
-    return this.#view.getFloat64(CLIPPED, true);
-  }
+/** Uptimes of rows, as the message counts them that the clock is of. */
+export interface RowUptimes {
+  /** Whether the row has a place in the message. Otherwise a message that is opened for it reaches further. */
+  hold(n: number): boolean;
+  /** Fills in the row's UPTIMES. Returns 1 if its start lies before the boot and was clipped, else 0. */
+  fill(n: number): number;
+}
 
-  /** Opens a message: what happens in the hour after `now` has a place in it. */
-  open(now: number): void {
-    core.openClock(this.at, now);
-  }
-
-  /** The last moment that has a place in the message. */
-  get holdsUntil(): number {
-    return this.#view.getFloat64(HOLDS_UNTIL, true);
-  }
-
-  /** Whether a record seen now still has a place in the message. */
-  holds(now: number): boolean {
-    return now <= this.holdsUntil;
-  }
-
-  /** The time for the message's header: `now`, or the latest end in the message where the clock was set back. */
-  headerTime(now: number): number {
-    return core.headerTime(this.at, now);
-  }
+export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock): RowUptimes {
+  const reach = REACH;
+  return {
+    hold(n) {
+      const observed = doubles[n * ROW_DOUBLES + OBSERVED]!;
+      if (observed > times[HOLDS_UNTIL]!) return false;
+      // The data's clock was set back.
+      const isClipped = doubles[n * ROW_DOUBLES + START]! < times[BOOT]!;
+      return !isClipped || observed >= times[OPENED]! || times[BOOT] === 0;
+    },
+    fill(n) {
+      const boot = times[BOOT]!;
+      const end = doubles[n * ROW_DOUBLES + END]!;
+      const startUptime = doubles[n * ROW_DOUBLES + START]! - boot;
+      const endUptime = end - boot;
+      if (end > times[LATEST]!) times[LATEST] = end;
+      words[n * ROW + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
+      words[n * ROW + UPTIMES + 1] = endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
+      return startUptime < 0 ? 1 : 0;
+    },
+  };
 }

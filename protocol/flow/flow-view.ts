@@ -12,6 +12,7 @@ import {
   EXPIRE,
   FACTS,
   FLOW,
+  ICMP_TYPE_KNOWN,
   ID,
   INTERFACE,
   OBSERVED,
@@ -116,12 +117,13 @@ export class FlowView {
 
   /** Type of the ICMP message that opened the state; -1 where that is not certain. */
   get icmpType(): number {
-    return this.#octet(FACTS, 2) === 0 ? -1 : this.#octet(FACTS, 1);
+    return (this.#word(FACTS) & ICMP_TYPE_KNOWN) === 0 ? -1 : this.#octet(FACTS, 1);
   }
 
   set icmpType(type: number) {
-    this.#setOctet(FACTS, 1, type < 0 ? 0 : type);
-    this.#setOctet(FACTS, 2, type < 0 ? 0 : 1);
+    this.#setOctet(FACTS, 1, Math.max(type, 0));
+    const others = this.#word(FACTS) & ~ICMP_TYPE_KNOWN;
+    this.#setWord(FACTS, others | (type < 0 ? 0 : ICMP_TYPE_KNOWN));
   }
 
   get age(): number {

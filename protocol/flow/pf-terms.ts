@@ -13,6 +13,10 @@ export const ORIGINAL_DESTINATION = 1;
 export const TRANSLATED_SOURCE = 2;
 export const TRANSLATED_DESTINATION = 3;
 
+/** rt of pfvar.h: which record leaves by another interface than the routing table says. */
+export const ROUTE_TO = 2;
+export const REPLY_TO = 4;
+
 /** In a peer (src or dst): the lowest unacknowledged sequence number and the state of the connection. */
 export const PEER_SEQLO = 8;
 export const PEER_STATE = 24;
@@ -53,4 +57,12 @@ for (const protocol of [TCP, UDP, SCTP]) PORT_MASKS[protocol] = -1;
 
 export function hasPorts(protocol: number): boolean {
   return PORT_MASKS[protocol] !== 0;
+}
+
+/**
+ * Whether pf counts both directions of a state as one, as the initiator's: the state's address family is translated (af-to).
+ * From the low octet up, `protocols` has the families before and after.
+ */
+export function countsBothDirections(protocols: number): boolean {
+  return ((protocols ^ (protocols >>> 8)) & 255) !== 0;
 }

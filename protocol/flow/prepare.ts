@@ -1,7 +1,7 @@
 /** Brings what a flow's records show into wire order: the last words of a row, which the encoders copy from. */
 import { swapOctets } from './byte-order.js';
 import type { InterfaceTable } from './interface.js';
-import { TCP } from './pf-terms.js';
+import { REPLY_TO, TCP } from './pf-terms.js';
 import {
   DESCRIPTION,
   DESTINATION_SEQLO,
@@ -13,7 +13,11 @@ import {
   ICMP,
   INTERFACE,
   INTERFACES,
+  JOINED,
+  ORIGIN,
+  OTHER_INTERFACE,
   PROTOCOLS,
+  ROUTE,
   ROW,
   ROW_DOUBLES,
   START,
@@ -37,6 +41,19 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
   const sentByInitiator = SENT_BY_INITIATOR;
   const acknowledged = ACKNOWLEDGED;
 
+  /** The record that route-to or reply-to sends another way leaves by that interface. */
+  function setRoute(row: number, route: number): void {
+    const reply = route >>> 24 === REPLY_TO ? 2 : 0;
+    words[row + INTERFACES + reply + 1] = interfaces.indexes[2 * (route & 0xffffff) + 1]!;
+  }
+
+  /** A joined flow enters by the inbound state's interface and leaves by the outbound state's; its replies the other way. */
+  function setOtherInterface(row: number): void {
+    const index = interfaces.indexes[2 * words[row + OTHER_INTERFACE]! + 1]!;
+    words[row + INTERFACES + 1] = index;
+    words[row + INTERFACES + 2] = index;
+  }
+
   return function prepare(first, count) {
     const { indexes } = interfaces;
     for (let n = first; n < first + count; n++) {
@@ -52,6 +69,8 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
       words[row + INTERFACES + 1] = index & ~inbound;
       words[row + INTERFACES + 2] = index & ~inbound;
       words[row + INTERFACES + 3] = index & inbound;
+      if (words[row + ROUTE] !== 0) setRoute(row, words[row + ROUTE]!);
+      if ((words[row + ORIGIN]! & JOINED) !== 0) setOtherInterface(row);
       const sourceState = (state >>> 16) & 255;
       const destinationState = state >>> 24;
       const seqlo = words[row + DESTINATION_SEQLO]!;
@@ -75,8 +94,8 @@ export function preparer({ words, doubles }: FlowRows, interfaces: InterfaceTabl
       words[row + ICMP] = (words[row + FACTS]! >>> 8) & 255;
       const startTime = doubles[n * ROW_DOUBLES + START]!;
       const endTime = doubles[n * ROW_DOUBLES + END]!;
-      const start = startTime < 0 ? 0 : startTime;
-      const end = endTime < 0 ? 0 : endTime;
+      const start = Math.max(startTime, 0);
+      const end = Math.max(endTime, 0);
       const startHigh = Math.floor(start * perWord);
       const endHigh = Math.floor(end * perWord);
       words[row + START_WIRE] = swapOctets(startHigh | 0);

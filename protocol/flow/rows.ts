@@ -6,6 +6,7 @@
  */
 import type { InterfaceTable } from './interface.js';
 import { ROW_OCTETS } from './row.js';
+import type { TagTable } from './tags.js';
 
 export class FlowRows {
   readonly capacity: number;
@@ -23,10 +24,11 @@ export class FlowRows {
   }
 }
 
-/** What the stages of a pipeline share: the rows, and the interfaces whose numbers stand in them. */
+/** What the stages of a pipeline share: the rows, and the interfaces and tags whose numbers stand in them. */
 export interface FlowMemory {
   readonly rows: FlowRows;
   readonly interfaces: InterfaceTable;
+  readonly tags: TagTable;
 }
 
 /** Consecutive rows of the memory, of which the first `count` are in use. */

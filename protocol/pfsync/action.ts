@@ -3,7 +3,7 @@
  * octet does not name the layout (4 has two, 5 has four): the record sizes do, and they are found anew in each message.
  * Facts: if_pfsync.h of OpenBSD 3.5-2026, FreeBSD 6-15, NetBSD and DragonFly.
  */
-import { INBOUND, OUTBOUND, addressFamily } from '../flow/pf-terms.js';
+import { addressFamily, INBOUND, OUTBOUND } from '../flow/pf-terms.js';
 import {
   STATE_V2,
   STATE_V3,

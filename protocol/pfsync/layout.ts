@@ -41,6 +41,13 @@ type Fields = typeof COMMON & {
   readonly stackProtocol?: number;
   /** 16 bits, of which 0x0008 says that pf never synchronises the state; only some layouts show such states. */
   readonly stateFlags?: number;
+  /** The interface that a floating state was made on: 16 octets. */
+  readonly originalInterface?: number;
+  /** What route-to or reply-to does, and its interface: 16 octets. */
+  readonly route?: number;
+  readonly routeInterface?: number;
+  /** The tag: 64 octets. */
+  readonly tag?: number;
   /** The type of an ICMP message may stand in place of the destination port. */
   readonly tellsIcmpType?: true;
 };
@@ -66,8 +73,12 @@ export class StateLayout {
   readonly wireFamily: number;
   readonly stackFamily: number;
   readonly stackProtocol: number;
-  /** 0 where the layout shows no states that are never synchronised. */
+  /** 0 where the layout has no such field, in these five. */
   readonly stateFlags: number;
+  readonly originalInterface: number;
+  readonly route: number;
+  readonly routeInterface: number;
+  readonly tag: number;
   readonly tellsIcmpType: boolean;
   /**
    * Eight offsets for each direction (pf-terms, so from index 8 on), and two directions further on the same for af-to states:
@@ -96,6 +107,10 @@ export class StateLayout {
     this.stackFamily = fields.stackFamily ?? fields.family;
     this.stackProtocol = fields.stackProtocol ?? fields.protocol;
     this.stateFlags = fields.stateFlags ?? 0;
+    this.originalInterface = fields.originalInterface ?? 0;
+    this.route = fields.route ?? 0;
+    this.routeInterface = fields.routeInterface ?? 0;
+    this.tag = fields.tag ?? 0;
     this.tellsIcmpType = fields.tellsIcmpType ?? false;
     const none = [0, 0, 0, 0, 0, 0, 0, 0];
     this.ends = Int32Array.of(...none, ...inbound, ...outbound, ...inboundAfTo, ...outboundAfTo);
@@ -153,7 +168,10 @@ export const STATE_V4 = new StateLayout({ ...COMMON, size: 240 }, KEYS);
 export const STATE_V4_DRAGONFLY = new StateLayout({ ...COMMON, size: 300 }, KEYS);
 export const STATE_V5_OPENBSD = new StateLayout({ ...COMMON, size: 240 }, KEYS);
 export const STATE_V5_1301 = new StateLayout({ ...COMMON, size: 242, timeout: 239 }, KEYS);
-export const STATE_V5_1400 = new StateLayout({ ...COMMON, size: 277, timeout: 239 }, KEYS);
+export const STATE_V5_1400 = new StateLayout(
+  { ...COMMON, size: 277, timeout: 239, route: 260, routeInterface: 261 },
+  KEYS,
+);
 export const STATE_V5_1500 = new StateLayout(
   {
     ...COMMON,
@@ -164,6 +182,10 @@ export const STATE_V5_1500 = new StateLayout(
     stackProtocol: 348,
     timeout: 350,
     direction: 351,
+    tag: 232,
+    routeInterface: 296,
+    originalInterface: 312,
+    route: 352,
   },
   KEYS,
 );

@@ -1,6 +1,5 @@
 /** pfsync messages, versions 2 to 6: their headers, and the walk over their records. */
-import type { InterfaceTable } from '../flow/interface.js';
-import type { RowRange } from '../flow/rows.js';
+import type { FlowMemory, RowRange } from '../flow/rows.js';
 import {
   ACTIONS_V3,
   ACTIONS_V6,
@@ -81,11 +80,11 @@ export class PfsyncReader {
   readonly #clear = new ClearView();
   readonly #bulk = new BulkView();
 
-  /** States are read into `range`. */
-  constructor(range: RowRange, interfaces: InterfaceTable, handler: PfsyncHandler) {
+  /** States are read into `range` of the memory. */
+  constructor(memory: FlowMemory, range: RowRange, handler: PfsyncHandler) {
     this.#handler = handler;
     this.#states = range;
-    this.#readStates = stateReader(range.rows, interfaces);
+    this.#readStates = stateReader(memory);
   }
 
   /**
@@ -210,7 +209,15 @@ export class PfsyncReader {
     for (let done = 0; done < count; ) {
       const some = Math.min(count - done, states.capacity - states.count);
       const from = at + done * stride;
-      const unreadable = this.#readStates(layout, view, from, stride, some, this.clock, states.first + states.count);
+      const unreadable = this.#readStates(
+        layout,
+        view,
+        from,
+        stride,
+        some,
+        this.clock,
+        states.first + states.count,
+      );
       if (unreadable > 0) this.#handler.unreadableStates(kind, unreadable);
       states.count += some;
       done += some;

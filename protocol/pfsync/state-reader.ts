@@ -1,6 +1,15 @@
 /** Reads state records of any layout into flow rows. */
-import type { InterfaceTable } from '../flow/interface.js';
-import { FAMILIES, ICMP, ICMP6, PEER_SEQLO, PEER_STATE, PORT_MASKS } from '../flow/pf-terms.js';
+import { type InterfaceTable, NO_INTERFACE } from '../flow/interface.js';
+import {
+  FAMILIES,
+  ICMP,
+  ICMP6,
+  PEER_SEQLO,
+  PEER_STATE,
+  PORT_MASKS,
+  REPLY_TO,
+  ROUTE_TO,
+} from '../flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -10,8 +19,12 @@ import {
   DESTINATION_SEQLO,
   EXPIRE,
   FACTS,
+  ICMP_TYPE_KNOWN,
   ID,
+  IDENTIFIERS,
   INTERFACE,
+  INTERFACE_FROM_RECORD,
+  NEVER_SYNCED,
   OBSERVED,
   OCTETS,
   PACKETS,
@@ -19,20 +32,21 @@ import {
   PROTOCOLS,
   REPLY_COUNTERS,
   REPLY_PORTS,
+  ROUTE,
   ROW,
   ROW_DOUBLES,
   RULE,
   SOURCE_SEQLO,
   STATE,
+  TAG,
   TRANSLATED_PORTS,
   TRANSLATED_REPLY_PORTS,
 } from '../flow/row.js';
-import type { FlowRows } from '../flow/rows.js';
+import type { FlowMemory } from '../flow/rows.js';
 import type { StateLayout } from './layout.js';
 
-/** PFSTATE_NOSYNC of pfvar.h, and how far it is moved to be 1 in the highest octet of FACTS. */
+/** PFSTATE_NOSYNC of pfvar.h. */
 const NOSYNC = 0x0008;
-const NOSYNC_TO_FACTS = 21;
 
 /**
  * Reads `count` records, `stride` octets apart from `at` on, into the rows from `first` on. `clock` is the time of their
@@ -51,7 +65,8 @@ export type StateReader = (
 ) => number;
 
 /** Makes the reader for this memory. It is one loop: what it calls for every record would not be inlined into it. */
-export function stateReader({ words, doubles }: FlowRows, interfaces: InterfaceTable): StateReader {
+export function stateReader({ rows, interfaces, tags }: FlowMemory): StateReader {
+  const { words, doubles } = rows;
   const families = FAMILIES;
   const masks = PORT_MASKS;
 
@@ -144,10 +159,21 @@ export function stateReader({ words, doubles }: FlowRows, interfaces: InterfaceT
       words[row + REPLY_PORTS] = (otherPort | (port << 16)) & mask;
       words[row + TRANSLATED_PORTS] = (portAfter | (otherPortAfter << 16)) & mask;
       words[row + TRANSLATED_REPLY_PORTS] = (otherPortAfter | (portAfter << 16)) & mask;
+      // Where a version names the firewall's sides instead of source and destination, an inbound state's id is its destination's.
+      const id = port === 0 ? otherPort : port;
+      const idAfter = portAfter === 0 ? otherPortAfter : portAfter;
+      words[row + IDENTIFIERS] = (id | (idAfter << 16)) & ~mask;
       differ |= ((port ^ portAfter) | (otherPort ^ otherPortAfter)) & mask;
       words[row + FACTS] = (differ | -differ) >>> 31;
       if (layout.stateFlags !== 0) {
-        words[row + FACTS]! |= (wire.getUint16(at + layout.stateFlags) & NOSYNC) << NOSYNC_TO_FACTS;
+        words[row + FACTS]! |= (wire.getUint16(at + layout.stateFlags) & NOSYNC) === 0 ? 0 : NEVER_SYNCED;
+      }
+      words[row + ROUTE] = layout.route === 0 ? 0 : routeOf(layout, wire, at, interfaces);
+      words[row + TAG] = layout.tag === 0 ? 0 : tags.numberAt(wire, at + layout.tag);
+      if (layout.originalInterface !== 0 && words[row + INTERFACE] === NO_INTERFACE) {
+        const number = interfaces.numberAt(wire, at + layout.originalInterface);
+        words[row + INTERFACE] = number;
+        words[row + FACTS]! |= number === NO_INTERFACE ? 0 : INTERFACE_FROM_RECORD;
       }
       const isIcmp = protocol === ICMP || protocol === ICMP6;
       if (isIcmp && layout.tellsIcmpType && wire.getUint8(at + layout.wireFamily) !== 0) {
@@ -180,6 +206,13 @@ function keyProtocols(
   return direction === 1
     ? onWire | (onStack << 8) | (protocol << 16) | (stackProtocol << 24)
     : onStack | (onWire << 8) | (stackProtocol << 16) | (protocol << 24);
+}
+
+/** ROUTE of a record: interface and kind of its route-to or reply-to. */
+function routeOf(layout: StateLayout, wire: DataView, at: number, interfaces: InterfaceTable): number {
+  const kind = wire.getUint8(at + layout.route);
+  if (kind !== ROUTE_TO && kind !== REPLY_TO) return 0;
+  return interfaces.numberAt(wire, at + layout.routeInterface) | (kind << 24);
 }
 
 function otherIcmp(protocol: number): number {
@@ -237,5 +270,5 @@ function icmpFacts(id: number, type: number, family: number, protocol: number): 
   const first = isIpv4 ? 8 : 128;
   const last = isIpv4 ? 38 : 255;
   if (type === 0 || type > 255 || (type === MLD_QUERY && !isIpv4)) return 0;
-  return id >= first && id <= last ? 0 : (type << 8) | (1 << 16);
+  return id >= first && id <= last ? 0 : (type << 8) | ICMP_TYPE_KNOWN;
 }

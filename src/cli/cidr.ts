@@ -1,6 +1,5 @@
 /** Address prefixes in CIDR notation (RFC 4632), and lists of them. */
-import type { BlockList } from 'node:net';
-import { isIPv4, isIPv6 } from './ip-address.js';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
 export interface Cidr {
   readonly address: string;
@@ -19,22 +18,15 @@ export function parseCidr(text: string): Cidr | undefined {
   return { address, prefix: Number(length), family };
 }
 
-/** Tells whether an address literal lies in one of the prefixes. IPv4 addresses mapped into IPv6 are IPv4 addresses. */
+/** Returns a test whether an address literal lies in one of the prefixes. IPv4 addresses mapped into IPv6 are IPv4 addresses. */
 export function cidrMatcher(prefixes: readonly Cidr[]): (address: string) => boolean {
-  let list: BlockList | undefined;
+  const list = new BlockList();
+  for (const { address, prefix, family } of prefixes) list.addSubnet(address, prefix, family);
   return (address) => {
-    list ??= blockList(prefixes);
     const plain = address.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
     if (isIPv4(plain)) return list.check(plain, 'ipv4');
     return isIPv6(plain) && list.check(plain, 'ipv6');
   };
-}
-
-function blockList(prefixes: readonly Cidr[]): BlockList {
-  const { BlockList } = process.getBuiltinModule('node:net');
-  const list = new BlockList();
-  for (const { address, prefix, family } of prefixes) list.addSubnet(address, prefix, family);
-  return list;
 }
 
 /** 127.0.0.0/8 and ::1. */

@@ -1,6 +1,7 @@
 /** The configuration file, pfflowd.conf(5): the long options, one `name value` a line. */
-import { fieldNamed, OPTION_TABLE, type OptionField } from './option-table.js';
+
 import { UsageError } from './errors.js';
+import { fieldNamed, OPTION_TABLE, type OptionField } from './option-table.js';
 import { quote } from './option-values.js';
 
 /** One option as it was given, and where: `-n`, `--rate`, or `pfflowd.conf:3: rate`. */
@@ -10,7 +11,7 @@ export interface Setting {
   readonly where: string;
 }
 
-/** The file's settings in their order. Throws a UsageError with file and line. */
+/** Returns the settings in the file's order. Throws a UsageError with file and line. */
 export function parseConfigFile(text: string, file: string): Setting[] {
   const settings: Setting[] = [];
   const lines = text.replace(/^\uFEFF/, '').split('\n');

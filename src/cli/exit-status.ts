@@ -1,4 +1,4 @@
-/** How the program ends, as the manual page tells. */
+/** Exit statuses, as in the manual page. */
 export const DONE = 0;
 export const CANNOT_START = 1;
 export const INPUT_DAMAGED = 2;

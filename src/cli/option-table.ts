@@ -4,7 +4,6 @@
  */
 import type { NatView } from '../../protocol/flow/terms.js';
 import type { Cidr } from './cidr.js';
-import type { LogFormat, LogLevel } from '../service/log.js';
 import {
   addressEndpoint,
   addressLiteral,
@@ -20,6 +19,8 @@ import {
   exportOptions,
   integer,
   interfaceMap,
+  type LogFormat,
+  type LogLevel,
   minutes,
   type NetflowVersion,
   natView,
@@ -82,13 +83,13 @@ export interface OptionFields {
   readonly ifmap: ReadonlyMap<string, number>;
   /** Seconds; 0 is off. */
   readonly activeTimeout: number;
+  readonly join: boolean;
   readonly biflow: boolean;
   readonly template: TemplateProfile;
   /** For IPFIX; v9 always has both. */
   readonly exportOptions: readonly ExportOption[];
   readonly exportStats: boolean;
   readonly natEvents: boolean;
-  readonly estimate: boolean;
   readonly noUncounted: boolean;
   readonly flushOpen: boolean;
   readonly format?: OutputFormat;
@@ -121,7 +122,7 @@ export interface OptionRow<T = unknown> {
   /** Has no meaning in a configuration file. */
   readonly commandLineOnly?: true;
   readonly initial: T;
-  /** The default as a user writes it, where there is one to be told. */
+  /** The default as a user writes it, where it is always the same. */
   readonly standard?: string;
   /** The value after this argument; `before` is the value so far, which repeatable options add to. */
   read(text: string, before: T): T;
@@ -130,7 +131,7 @@ export interface OptionRow<T = unknown> {
 
 type Table = { readonly [K in keyof OptionFields]-?: OptionRow<OptionFields[K]> };
 
-// biome-ignore format: a row is a line, or two.
+// biome-ignore format: two lines for each row.
 export const OPTION_TABLE: Table = {
   interfaces: { section: 'Input', name: 'interface', short: 'i', argument: 'interface', repeatable: true, initial: [], standard: 'pfsync0', read: many(word),
     help: 'capture live on a pfsync or network interface' },
@@ -139,19 +140,19 @@ export const OPTION_TABLE: Table = {
   listen: { section: 'Input', name: 'listen', argument: 'address:port', repeatable: true, initial: [], read: many(addressEndpoint),
     help: 'receive pfsync messages in UDP datagrams' },
   allow: { section: 'Input', name: 'allow', argument: 'network', repeatable: true, initial: [], read: many(network),
-    help: 'senders that --listen hears, as in 192.0.2.0/24' },
+    help: 'accept --listen datagrams from these senders, as in 192.0.2.0/24' },
   pfctl: { section: 'Input', name: 'pfctl', initial: false, read: yesOrNo,
-    help: 'learn counters from the state table as pfctl(8) prints it' },
+    help: 'take counters from the state table that pfctl(8) prints' },
   pfctlCommand: { section: 'Input', name: 'pfctl-command', argument: 'command', initial: undefined, standard: 'pfctl -vvss', read: word,
-    help: 'what prints the state table; implies --pfctl' },
+    help: 'command that prints the state table; implies --pfctl' },
   pfctlInterval: { section: 'Input', name: 'pfctl-interval', argument: 'seconds', initial: 10, standard: '10', read: seconds(0.1, 'refused'),
-    help: 'how often to ask for it' },
+    help: 'how often to run it' },
   excludeSelf: { section: 'Input', name: 'no-exclude-self', initial: true, read: (text) => !yesOrNo(text),
-    help: 'keep the states of the exports themselves' },
+    help: "keep the states of pfflowd's own exports" },
   maxStates: { section: 'Input', name: 'max-states', argument: 'number', initial: 10_000_000, standard: '10000000', read: integer(1, 1_000_000_000),
     help: 'open states to hold at most' },
   stateTimeout: { section: 'Input', name: 'state-timeout', argument: 'seconds', initial: 0, standard: '0', read: seconds(1, 'off'),
-    help: 'end a state of which nothing is heard this long; 0 is never' },
+    help: 'end a state that no message has named for this long; 0 is never' },
 
   collectors: { section: 'Export', name: 'collector', short: 'n', argument: 'host:port', repeatable: true, initial: [], read: many(collector),
     help: 'send flow records there; [v6]:port, udp://, tcp:// and tls:// too' },
@@ -166,7 +167,7 @@ export const OPTION_TABLE: Table = {
   domain: { section: 'Export', name: 'domain', short: 'e', argument: 'id', initial: 42, standard: '42', read: domain,
     help: 'observation domain, v9 source id, v5 engine id' },
   rate: { section: 'Export', name: 'rate', argument: 'records', initial: undefined, read: rate,
-    help: 'flow records a second at most, evenly spread; 0 is no limit' },
+    help: 'flow records a second at most, evenly spread; 0 is no limit (default: none live; with -r over UDP, 2,000 datagrams a second)' },
   maxMessage: { section: 'Export', name: 'datagram-size', argument: 'octets', initial: undefined, read: integer(512, 65507),
     help: 'longest UDP payload (default 1472 over IPv4, 1452 over IPv6)' },
   hold: { section: 'Export', name: 'hold', argument: 'seconds', initial: 1, standard: '1', read: seconds(0, 'off'),
@@ -193,23 +194,23 @@ export const OPTION_TABLE: Table = {
   nat: { section: 'Flow records', name: 'nat', argument: 'view', initial: undefined, read: natView,
     help: 'addresses to show: original, inside or translated' },
   ifmap: { section: 'Flow records', name: 'ifmap', argument: 'map', repeatable: true, initial: new Map(), read: interfaceMap,
-    help: 'interface numbers, as in em0=1,em1=2' },
+    help: 'interface numbers, as in em0=1,em1=2 or all/in=1,all/out=2' },
   activeTimeout: { section: 'Flow records', name: 'active-timeout', argument: 'seconds', initial: 0, standard: '0', read: seconds(1, 'off'),
     help: 'also report open states this often; 0 is never' },
+  join: { section: 'Flow records', name: 'join', initial: false, read: yesOrNo,
+    help: 'make one flow of the two states of a forwarded connection' },
   biflow: { section: 'Flow records', name: 'biflow', initial: false, read: yesOrNo,
     help: 'one IPFIX record for both directions (RFC 5103)' },
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,
     help: 'IPFIX template; pflow is that of pflow(4)' },
   exportOptions: { section: 'Flow records', name: 'options', argument: 'list', initial: [], read: exportOptions,
-    help: 'in IPFIX, also tell names (of interfaces), sampling, or names,sampling' },
+    help: 'options records in IPFIX: names (of interfaces), sampling, or names,sampling' },
   exportStats: { section: 'Flow records', name: 'no-export-stats', initial: true, read: (text) => !yesOrNo(text),
-    help: 'leave out what IPFIX collectors are told about lost records' },
+    help: 'leave out the exporter statistics, which IPFIX collectors get otherwise' },
   natEvents: { section: 'Flow records', name: 'nat-events', initial: false, read: yesOrNo,
-    help: 'in version 9 and IPFIX, also tell when translations begin and end' },
-  estimate: { section: 'Flow records', name: 'estimate', initial: false, read: yesOrNo,
-    help: 'in versions 1, 5 and 9, send TCP payload as octets where no others are known' },
+    help: 'in version 9 and IPFIX, also report when translations begin and end' },
   noUncounted: { section: 'Flow records', name: 'no-uncounted', initial: false, read: yesOrNo,
-    help: 'leave out flows of which no volume is known' },
+    help: 'leave out flows whose counters are unknown' },
   flushOpen: { section: 'Flow records', name: 'flush-open', initial: false, read: yesOrNo,
     help: 'at the end, report the states that are still open' },
 
@@ -218,16 +219,16 @@ export const OPTION_TABLE: Table = {
   output: { section: 'Text and files', name: 'output', short: 'o', argument: 'file', initial: '-', standard: '-', read: word,
     help: 'where --format writes; - is standard output' },
   summary: { section: 'Text and files', name: 'summary', argument: 'text|json|none', initial: 'text', standard: 'text', read: choice('text', 'json', 'none'),
-    help: 'what is told at the end, on standard error' },
+    help: 'how to report on standard error at the end' },
   progress: { section: 'Text and files', name: 'progress', argument: 'when', initial: 'auto', standard: 'auto', read: choice('auto', 'always', 'never'),
     help: 'progress on standard error: auto, always or never' },
 
   foreground: { section: 'Program', name: 'foreground', short: 'd', initial: false, read: yesOrNo,
     help: 'stay in the foreground' },
   debug: { section: 'Program', name: 'debug', short: 'D', initial: false, read: yesOrNo,
-    help: 'tell about every flow; implies -d, needs no -n' },
+    help: 'log every flow; implies -d, needs no -n' },
   logLevel: { section: 'Program', name: 'log-level', argument: 'level', initial: 'info', standard: 'info', read: choice('error', 'warn', 'info', 'debug'),
-    help: 'log error, warn, info or debug and what is graver' },
+    help: 'log messages of this level or above: error, warn, info or debug' },
   logFormat: { section: 'Program', name: 'log-format', argument: 'text|json', initial: 'text', standard: 'text', read: choice('text', 'json'),
     help: 'log lines as text or as JSON' },
   pidFile: { section: 'Program', name: 'pid-file', argument: 'file', initial: undefined, read: word,

@@ -1,8 +1,8 @@
 /** The arguments of options: text in, value out, or a UsageError that says in one line what is wrong. */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { NatView } from '../../protocol/flow/terms.js';
 import { type Cidr, parseCidr } from './cidr.js';
 import { UsageError } from './errors.js';
-import { isIP, isIPv4, isIPv6 } from './ip-address.js';
 import { printable } from './printable.js';
 
 export interface Endpoint {
@@ -16,7 +16,9 @@ export interface Endpoint {
 export type NetflowVersion = 1 | 5 | 9 | 10;
 export type Direction = 'any' | 'in' | 'out';
 export type TemplateProfile = 'full' | 'pflow';
-/** What an exporter tells of itself in options records. */
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+export type LogFormat = 'text' | 'json';
+/** The options records of an IPFIX exporter. */
 export type ExportOption = 'names' | 'sampling';
 
 /** Where to send, and what differs there from the options for all collectors. */
@@ -94,7 +96,7 @@ const VERSIONS: Readonly<Record<string, NetflowVersion>> = Object.assign(Object.
   ipfix: 10,
 });
 
-/** The range of the widest format; what v1 and v5 hold of it is a rule of its own. */
+/** The range of the widest format. Versions 1 and 5 hold less, which is checked with the version. */
 export const domain = integer(0, 2 ** 32 - 1);
 export const rate = integer(0, Number.MAX_SAFE_INTEGER);
 export const direction = choice('any', 'in', 'out');
@@ -144,7 +146,7 @@ export function endpoint(text: string): Endpoint {
     throw new UsageError(`${quote(text)}: ${quote(digits)} is not a port from 1 to 65535`);
   }
   const host = bracketed ?? plain;
-  return { host, family: isIP(host), port };
+  return { host, family: isIP(host) as Endpoint['family'], port };
 }
 
 /** An endpoint to bind to. */
@@ -191,15 +193,15 @@ function overrides(text: string, query: string): Overrides {
   return found;
 }
 
-/** `em0=1,em1=2`, added to what came before. */
+/** `em0=1,em1=2`, `all/in=1,all/out=2`, added to what came before. */
 export function interfaceMap(text: string, before: ReadonlyMap<string, number>): Map<string, number> {
   const map = new Map(before);
   for (const pair of text.split(',')) {
-    const [, name, digits] = /^([^=]+)=(\d+)$/.exec(pair) ?? [];
+    const [, name, digits] = /^([^=/]+(?:\/(?:in|out))?)=(\d+)$/.exec(pair) ?? [];
     const index = Number(digits);
     if (name === undefined || !(index <= 2 ** 32 - 1)) {
       throw new UsageError(
-        `${quote(pair)} is not INTERFACE=NUMBER, as in em0=1, with a number to ${2 ** 32 - 1}`,
+        `${quote(pair)} is not INTERFACE=NUMBER, as in em0=1 or em0/in=1, with a number to ${2 ** 32 - 1}`,
       );
     }
     if (map.has(name) && map.get(name) !== index) {
@@ -210,7 +212,7 @@ export function interfaceMap(text: string, before: ReadonlyMap<string, number>):
   return map;
 }
 
-/** Runs `read`; a fault in it is told with `where` before it. */
+/** Runs `read`. The message of a UsageError that it throws gets `where` in front. */
 export function within<T>(where: string, read: () => T): T {
   try {
     return read();
@@ -220,7 +222,7 @@ export function within<T>(where: string, read: () => T): T {
   }
 }
 
-/** Text of the operator's as it is shown in a message: one line, and not endless. */
+/** The operator's own text as messages show it: one line of limited length. */
 export function quote(text: string): string {
   const shown = printable(text);
   return `'${shown.length > MOST_QUOTED ? `${shown.slice(0, MOST_QUOTED)}...` : shown}'`;

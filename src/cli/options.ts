@@ -1,9 +1,9 @@
-/** The command line: words in, Options out. Nothing is opened here but the configuration file. */
+/** Parses the command line into Options. Opens nothing but the configuration file. */
 import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { isLoopback } from './cidr.js';
 import { parseConfigFile, type Setting } from './config-file.js';
-import { printable } from './printable.js';
+import { UsageError } from './errors.js';
 import {
   fieldNamed,
   OPTION_FIELDS,
@@ -14,25 +14,14 @@ import {
   type OptionRow,
   type Options,
 } from './option-table.js';
-import { UsageError } from './errors.js';
 import { type CollectorSpec, quote, within } from './option-values.js';
-
-export type { Cidr } from './cidr.js';
-export type { Options, OutputFormat } from './option-table.js';
-export {
-  type CollectorSpec,
-  type Direction,
-  type Endpoint,
-  type NetflowVersion,
-  type TemplateProfile,
-  UsageError,
-} from './option-values.js';
+import { reasonOf } from './system-error.js';
 
 const DEFAULT_INTERFACE = 'pfsync0';
 
 /**
- * Reads the words after the program's name. Throws a UsageError of one line. With `help` or `showVersion` the rest is
- * not looked at. `readText` gives the text of the file that `-c` names.
+ * Parses the words after the program's name. Throws a UsageError of one line. With `help` or `showVersion` the other
+ * words are not checked. `readText` returns the text of the file that `-c` names.
  */
 export function parseOptions(
   argv: readonly string[],
@@ -75,7 +64,7 @@ type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: 'option'
 function settingOf(token: OptionToken): Setting {
   const where = token.rawName;
   const field = fieldNamed(token.name);
-  // A single letter is also a name that parseArgs takes after two dashes.
+  // parseArgs takes a single letter after two dashes as well: it is no long name here.
   if (field === undefined) throw new UsageError(`unknown option ${quote(where)}`);
   const row = OPTION_TABLE[field];
   const text = token.value;
@@ -93,7 +82,7 @@ function contentOf(file: string, readText: (file: string) => string): string {
   try {
     return readText(file);
   } catch (error) {
-    throw new UsageError(`-c ${quote(file)}: ${printable((error as Error).message)}`);
+    throw new UsageError(`-c ${quote(file)}: ${reasonOf(error)}`);
   }
 }
 
@@ -108,7 +97,7 @@ function valuesOf(settings: readonly Setting[]): OptionFields {
 
 type Values = Partial<Record<OptionField, unknown>>;
 
-/** Later settings win, or add up where the option is repeatable. `values` are those before. */
+/** Adds the settings to `values`: a later one replaces an earlier one, or adds to it where the option is repeatable. */
 function read(settings: readonly Setting[], values: Values = {}): Partial<OptionFields> {
   for (const { field, text, where } of settings) {
     const row: OptionRow = OPTION_TABLE[field] as OptionRow;
@@ -117,7 +106,7 @@ function read(settings: readonly Setting[], values: Values = {}): Partial<Option
   return values as Partial<OptionFields>;
 }
 
-/** What one option implies for others that were not given. */
+/** Sets what one option implies for others that were not given. */
 function completed(
   options: OptionFields,
   given: readonly Setting[],
@@ -143,12 +132,14 @@ function checkInput(options: Options): void {
   if (captureFilter.length > 0 && interfaces.length === 0) {
     const filter = quote(captureFilter.join(' '));
     throw new UsageError(
-      `capture filter ${filter}: it needs -i, ${reads.length > 0 ? '-r' : '--listen'} has none`,
+      reads.length > 0
+        ? `capture filter ${filter}: it needs -i; another capture to read needs its own -r`
+        : `capture filter ${filter}: it needs -i, --listen has none`,
     );
   }
   const open = listen.find(({ host }) => !isLoopback(host));
   if (open !== undefined && allow.length === 0) {
-    throw new UsageError(`--listen ${quote(open.host)}: --allow must say who is heard there`);
+    throw new UsageError(`--listen ${quote(open.host)}: --allow must name the senders to accept`);
   }
 }
 
@@ -160,7 +151,7 @@ function checkOutput(options: Options): void {
   if (output !== '-' && format === undefined) throw new UsageError('-o needs --format');
 }
 
-/** What a NetFlow version cannot hold or a transport cannot carry. */
+/** Refuses what a NetFlow version cannot hold or a transport cannot carry. */
 function checkFormats(options: Options, given: readonly Setting[]): void {
   const { collectors, version, domain, ifmap, format } = options;
   for (const spec of collectors) within(`-n ${shown(spec)}`, () => checkCollector(options, spec));

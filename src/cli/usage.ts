@@ -48,7 +48,7 @@ function optionLines(row: OptionRow): string {
   return wrap(names.padEnd(HELP_COLUMN), words);
 }
 
-/** Fills lines, the first after `head` and the others below its end. */
+/** Breaks the pieces into lines: the first follows `head`, the others are indented to its end. */
 function wrap(head: string, pieces: readonly string[]): string {
   let text = head;
   let length = head.length;

@@ -1,2 +1,2 @@
-/** The version in package.json, which a test compares: the bundled program has no package.json beside it. */
+/** The same as in package.json, which a test checks: the program's file may stand alone. */
 export const VERSION = '1.0.0';

@@ -1,6 +1,5 @@
-/** From states that ended to flows: which records each has, whether it is wanted, and what was counted on the way. */
+/** From states that ended to flows: which of them are wanted, and which records each has. */
 import { CLOSING, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
-import { preparer } from '../../protocol/flow/prepare.js';
 import {
   AGE,
   END,
@@ -14,7 +13,6 @@ import {
   REPLY_COUNTERS,
   ROW,
   ROW_DOUBLES,
-  ROW_OCTETS,
   START,
   STATE,
 } from '../../protocol/flow/row.js';
@@ -26,7 +24,6 @@ import {
   FORWARD,
   FROM_DELETE,
   IDLE_TIMEOUT,
-  PROVENANCE,
   REPLY,
 } from '../../protocol/flow/terms.js';
 import type { Statistics } from '../observe/statistics.js';
@@ -57,9 +54,8 @@ export function flowMapper(
   statistics: Statistics,
   next: FlowConsumer,
 ): FlowMapper {
-  const { words, doubles, view } = memory.rows;
-  const { states, counters, skipped, octets, packetsCounted } = statistics;
-  const prepare = preparer(memory.rows, memory.interfaces);
+  const { words, doubles } = memory.rows;
+  const { states, skipped } = statistics;
   const halves = new HalfDetector(memory.rows, statistics.halves);
   const isDone = IS_DONE;
 
@@ -102,7 +98,7 @@ export function flowMapper(
     }
     states.ended += total;
     states.exported += exported;
-    if (exported > 0) emit(first, count);
+    if (exported > 0) next.add(first, count);
   }
 
   function lives(row: number): void {
@@ -112,7 +108,7 @@ export function flowMapper(
       ? seen(row * ROW, flow & 255, FORWARD) | seen(row * ROW + REPLY_COUNTERS, flow & 255, REPLY)
       : 0;
     words[row * ROW + FLOW] = flow | (directions << 8);
-    if (directions !== 0) emit(row, 1);
+    if (directions !== 0) next.add(row, 1);
   }
 
   function isSkipped(row: number, provenance: number): boolean {
@@ -136,51 +132,6 @@ export function flowMapper(
     words[at + OCTETS] = 0;
     words[at + OCTETS + 1] = 0;
     return 0;
-  }
-
-  function emit(first: number, count: number): void {
-    sum(first, count);
-    prepare(first, count);
-    next.add(first, count);
-  }
-
-  /** Counts the flows, and adds up their counters: halves of 32 bits each. */
-  function sum(first: number, count: number): void {
-    let exact = 0;
-    let octetsLow = 0;
-    let packetsLow = 0;
-    for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
-      const flow = words[row + FLOW]!;
-      const directions = (flow >>> 8) & 255;
-      if (directions === 0) continue;
-      const records = directions === (FORWARD | REPLY) ? 2 : 1;
-      if ((flow & 255) === EXACT) exact += records;
-      else counters[PROVENANCE[flow & 255]!] += records;
-      const at = n * ROW_OCTETS;
-      octetsLow +=
-        view.getUint32(at + 4 * (OCTETS + 1)) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS + 1));
-      packetsLow +=
-        view.getUint32(at + 4 * (PACKETS + 1)) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS + 1));
-      const highs =
-        words[row + OCTETS]! |
-        words[row + PACKETS]! |
-        words[row + OCTETS + REPLY_COUNTERS]! |
-        words[row + PACKETS + REPLY_COUNTERS]!;
-      if (highs !== 0) sumHighs(at);
-    }
-    counters.exact += exact;
-    octets.add(octetsLow, 0);
-    packetsCounted.add(packetsLow, 0);
-    statistics.flows = counters.exact + counters.partial + counters.tcpseq + counters.none;
-  }
-
-  function sumHighs(at: number): void {
-    octets.add(0, view.getUint32(at + 4 * OCTETS) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS)));
-    packetsCounted.add(
-      0,
-      view.getUint32(at + 4 * PACKETS) + view.getUint32(at + 4 * (PACKETS + REPLY_COUNTERS)),
-    );
   }
 
   return { describeDeleted, ended, lives };

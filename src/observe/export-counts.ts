@@ -1,25 +1,31 @@
-/** The totals that an exporter tells its collector about itself, out of where they are counted. */
+/** The exporter's statistics about itself, which it sends to its collector: read where the program counts them. */
 import type { ExportCounts } from '../../protocol/export/statistics.js';
-import type { Stats } from './statistics.js';
-import type { Delivered } from '../sink/transport.js';
+import type { Statistics } from './statistics.js';
 
-/** Looked at when they are told. Without `lost` nothing can get lost, as in a file. */
-export function exportCounts(stats: Stats, lost?: Delivered): ExportCounts {
+/** Messages that were not sent. */
+export interface NotSent {
+  readonly messages: number;
+  readonly octets: number;
+  readonly records: number;
+}
+
+/** The counts at the time when they are read. Without `notSent` nothing can get lost, as in a file. */
+export function exportCounts(statistics: Statistics, notSent?: NotSent): ExportCounts {
   return {
     get ignoredPackets() {
-      return stats.notRead.packets;
+      return statistics.notRead.packets;
     },
     get ignoredOctets() {
-      return stats.notRead.octets;
+      return statistics.notRead.octets;
     },
     get notSentMessages() {
-      return lost?.messages ?? 0;
+      return notSent?.messages ?? 0;
     },
     get notSentOctets() {
-      return lost?.octets ?? 0;
+      return notSent?.octets ?? 0;
     },
     get notSentRecords() {
-      return lost?.records ?? 0;
+      return notSent?.records ?? 0;
     },
   };
 }

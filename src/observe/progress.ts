@@ -1,4 +1,4 @@
-/** The progress of a long conversion: one line on a terminal, drawn over and over. */
+/** The progress of a long conversion: one line on a terminal, redrawn in place. */
 
 export type ProgressChoice = 'auto' | 'always' | 'never';
 
@@ -6,9 +6,9 @@ export function wantsProgress(choice: ProgressChoice, isTerminal: boolean): bool
   return choice === 'always' || (choice === 'auto' && isTerminal);
 }
 
-/** How far the reading has come. */
+/** How much has been read. */
 export interface Progress {
-  /** Octets read and to be read in all; 0 when nobody knows, as from a pipe. */
+  /** Octets read, and of the whole input; 0 when that is unknown, as for a pipe. */
   readonly octets: number;
   readonly total: number;
   readonly states: number;
@@ -18,7 +18,7 @@ export interface ProgressScreen {
   write(text: string): void;
   /** The width of the terminal now. */
   columns(): number;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
 }
 
@@ -38,7 +38,7 @@ export class ProgressBar {
     this.#started = this.#drawnAt = screen.now();
   }
 
-  /** Draws, unless it did so a moment ago: a short conversion shows no bar. */
+  /** Draws, if INTERVAL has passed: a short conversion shows no bar. */
   update(progress: Progress): void {
     const now = this.#screen.now();
     if (now - this.#drawnAt < INTERVAL) return;
@@ -50,7 +50,7 @@ export class ProgressBar {
     this.#drawn = line.length;
   }
 
-  /** Leaves an empty line: at the end, or before something else is written. */
+  /** Erases the line: at the end, or before something else is written. */
   clear(): void {
     if (this.#drawn === 0) return;
     this.#screen.write(`\r${' '.repeat(Math.min(this.#drawn, this.#screen.columns() - 1))}\r`);

@@ -85,8 +85,17 @@ export class StateCounts {
   unreadable = 0;
   /** Ended because the table was full. */
   evicted = 0;
-  /** Ended because no message had named them for too long. */
+  /** Ended because no message had named them for longer than they can live, or than --state-timeout. */
   timedOut = 0;
+}
+
+/** What became of the halves of forwarded connections, with --join. */
+export class JoinCounts {
+  /** Connections of which both states reported exact counters that differ. */
+  differing = 0;
+  /** States whose other half did not come in time, and those that had to go alone because too many were waiting. */
+  alone = 0;
+  early = 0;
 }
 
 /** What the live sources counted. */
@@ -101,6 +110,20 @@ export class SourceCounts {
   overflows = 0;
   pfctlRuns = 0;
   pfctlFailures = 0;
+}
+
+/** What --request-updates asked the firewalls for. */
+export class RequestCounts {
+  /** Messages sent, the states that they asked for, and those among them that asked for all states. */
+  messages = 0;
+  states = 0;
+  bulk = 0;
+  /** States whose counters did not come although they were requested several times. */
+  unanswered = 0;
+  /** States that could not be requested in time: too many others were more pressing. */
+  notAsked = 0;
+  /** Messages that the system did not send. */
+  failures = 0;
 }
 
 /** Forwarded connections in a sample of the states, which have two states each. */
@@ -127,6 +150,8 @@ export class Statistics {
   readonly sources = new SourceCounts();
   readonly states = new StateCounts();
   readonly halves = new HalfCounts();
+  readonly joins = new JoinCounts();
+  readonly requests = new RequestCounts();
   /** Flow records: one for each direction that a flow tells of. */
   flows = 0;
   /** The same by where their counters come from. */

@@ -1,15 +1,13 @@
-/** The log: one line a message, through winston, which is loaded with the first line (65 ms of start-up otherwise). */
+/** The log: one line for each message, through winston. */
 import type { Writable } from 'node:stream';
-import type { Logger } from 'winston';
-import { loadModule } from '../module-loader.js';
-
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
-export type LogFormat = 'text' | 'json';
+import winston from 'winston';
+import type { LogFormat, LogLevel } from '../cli/option-values.js';
+import { printable } from '../cli/printable.js';
 
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Text lines start with the time. JSON lines always tell it. */
+  /** Text lines start with the time. JSON lines always have it. */
   readonly timestamps: boolean;
   /** Lines start with a syslog priority, as in `<4>`; see sd-daemon(3). */
   readonly priorities: boolean;
@@ -22,7 +20,7 @@ export interface LogOptions {
 const RANK = { error: 0, warn: 1, info: 2, debug: 3 } as const;
 const PRIORITY = { error: 3, warn: 4, info: 6, debug: 7 } as const;
 
-/** How many warnings of one key come at once, and how long each later one waits. */
+/** How many warnings of one key are logged at once, and the milliseconds between two later ones. */
 const BURST = 5;
 const INTERVAL = 10_000;
 /** Keys beyond these share one bucket, so that no input makes the table grow. */
@@ -37,10 +35,10 @@ interface Bucket {
 }
 
 export class Log {
-  /** Ask before making a debug message: a disabled call still costs microseconds. */
+  /** To be checked before a debug message is made, which costs time even when it is not logged. */
   isDebug: boolean;
   #rank: number;
-  #logger: Logger | undefined;
+  #logger: winston.Logger | undefined;
   readonly #options: LogOptions;
   readonly #buckets = new Map<string, Bucket>();
 
@@ -71,7 +69,10 @@ export class Log {
     this.#write('debug', message);
   }
 
-  /** A warning that input can provoke without end: a few of one key at once, later one an interval and how many more there were. */
+  /**
+   * A warning that input can provoke without end: BURST of one key are logged at once, then one for each INTERVAL with the
+   * number of those left out. A message that is a function is called only when it is logged.
+   */
   limited(key: string, message: string | (() => string)): void {
     if (this.#rank < RANK.warn) return;
     const bucket = this.#bucket(key);
@@ -87,7 +88,7 @@ export class Log {
     this.#warnCounted(bucket, message, bucket.suppressed);
   }
 
-  /** Tells what `limited` still holds back, and resolves when all lines are with the stream, which stays open. */
+  /** Logs the counts that `limited` still holds. Resolves when the stream has all lines; it stays open. */
   async close(): Promise<void> {
     for (const bucket of this.#buckets.values()) {
       if (bucket.suppressed > 0) this.#warnCounted(bucket, bucket.latest, bucket.suppressed - 1);
@@ -131,8 +132,8 @@ export class Log {
 }
 
 /**
- * True when `stream`, as fstat(2) tells of it, is the journal's: JOURNAL_STREAM names its device and inode, and is
- * inherited by programs whose output goes elsewhere. See systemd.exec(5).
+ * True when `stream`, described by fstat(2), is the journal's. JOURNAL_STREAM names its device and inode: programs whose
+ * output goes elsewhere inherit that variable too. See systemd.exec(5).
  */
 export function isJournal(
   environment: Readonly<Record<string, string | undefined>>,
@@ -141,8 +142,7 @@ export function isJournal(
   return environment.JOURNAL_STREAM === `${stream.dev}:${stream.ino}`;
 }
 
-function createLogger(options: LogOptions): Logger {
-  const winston = loadModule('winston') as typeof import('winston');
+function createLogger(options: LogOptions): winston.Logger {
   const { stream, format, timestamps, priorities } = options;
   const line = winston.format.printf(({ level, message, timestamp }) => {
     const priority = priorities ? `<${PRIORITY[level as LogLevel]}>` : '';

@@ -1,6 +1,6 @@
 /**
- * The pid file, which is a lock as well: whoever runs holds it open. So a file that was left behind is told from one that
- * is in use by the kernel's own account of open files, whatever the process ids and the clock did meanwhile.
+ * The pid file, which is a lock as well: the running program keeps it open. A stale file is one that no process has open
+ * any more, which the kernel knows, whatever process ids and the clock did meanwhile.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -9,6 +9,7 @@ import {
   fstatSync,
   ftruncateSync,
   linkSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,17 +19,17 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
 import { StartError } from '../cli/errors.js';
+import { reasonOf } from '../cli/system-error.js';
 
-/** Where it is when the program runs in the background and nobody said otherwise. */
+/** The default of a program in the background. */
 export const PID_FILE = '/var/run/pfflowd.pid';
 
-/** Others may come and go while we look; more often than this is not by chance. */
+/** Other starters may come and go at the same time; more tries than this are not by chance. */
 const MOST_TRIES = 10;
 
 export interface PidFile {
-  /** Takes the file away, or empties it where the directory is another user's by now. Also done when the process exits. */
+  /** Removes the file, or empties it where the directory cannot be written any more. Also done when the process exits. */
   release(): void;
 }
 
@@ -42,14 +43,14 @@ export function openPidFile(path: string): PidFile {
   }
 }
 
-/** The descriptor of the file at `path`, which is ours alone. */
+/** Creates the file at `path` and returns its descriptor. */
 function createdFile(path: string): number {
   const own = `${path}.${process.pid}`;
   remove(own);
   const descriptor = openSync(own, 'wx', 0o644);
   try {
     writeSync(descriptor, `${process.pid}\n`);
-    // A name that appears with its content in it, and only where there is none.
+    // A hard link makes the name appear with the content, and only if there is none yet.
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       if (isLinked(own, path)) return descriptor;
       refuseHolder(path);
@@ -73,14 +74,15 @@ function isLinked(own: string, path: string): boolean {
   }
 }
 
-/** Throws when somebody runs; a file that was left behind goes out of the way. */
+/** Throws when a running program holds the file; removes a stale one. */
 function refuseHolder(path: string): void {
   let descriptor: number;
   try {
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (isLink(path)) throw new StartError(`pid file ${path}: a link to a file that does not exist`);
+    return;
   }
   try {
     const file = fstatSync(descriptor);
@@ -95,7 +97,7 @@ function refuseHolder(path: string): void {
   }
 }
 
-/** Moved first and looked at again: another starter may have put its own file there in between. */
+/** Moves the file first and compares it again: another starter may have put its own file there in between. */
 function removeStale(path: string, judged: Stats): void {
   const aside = `${path}.stale.${process.pid}`;
   try {
@@ -108,7 +110,7 @@ function removeStale(path: string, judged: Stats): void {
   remove(aside);
 }
 
-/** In doubt it is held: two that run are worse than one that does not start. */
+/** In doubt it is held: two running programs are worse than one that does not start. */
 function isHeldBy(pid: number, path: string, file: Stats): boolean {
   if (pid === process.pid) return false;
   try {
@@ -136,7 +138,7 @@ function isOpenOnLinux(pid: number, file: Stats): boolean {
   });
 }
 
-/** fstat(1) writes a line of titles, and one for each descriptor of the process that has the file open. */
+/** fstat(1) prints a line of titles, and one for each descriptor by which the process has the file open. */
 function isOpenOnBsd(pid: number, path: string): boolean {
   try {
     const text = execFileSync('fstat', ['-p', String(pid), path], {
@@ -158,13 +160,17 @@ function hold(path: string, descriptor: number): PidFile {
     try {
       if (isSame(statSync(path), fstatSync(descriptor))) unlinkSync(path);
     } catch {
-      // Without its number it is as good as gone: the next start takes it over.
+      // Without a number it is stale for the next start.
       ftruncateSync(descriptor);
     }
     closeSync(descriptor);
   };
   process.on('exit', release);
   return { release };
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 function isSame(one: Stats, other: Stats): boolean {
@@ -179,8 +185,8 @@ function remove(path: string): void {
   }
 }
 
-function reason({ code, errno, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'no such directory';
-  const text = getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
-  return code === 'EACCES' ? `${text}: name another with --pid-file` : text;
+function reason(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return 'no such directory';
+  const text = reasonOf(error);
+  return error.code === 'EACCES' ? `${text}: name another with --pid-file` : text;
 }

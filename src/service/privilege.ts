@@ -1,10 +1,11 @@
-/** Rights that are not needed once all is open are given up, for good. */
+/** Gives up the rights that are not needed once everything is open, for good. */
 import { execFileSync } from 'node:child_process';
+import { StartError } from '../cli/errors.js';
 import type { Options } from '../cli/option-table.js';
 import { quote } from '../cli/option-values.js';
-import { StartError } from '../cli/errors.js';
+import { reasonOf } from '../cli/system-error.js';
 
-/** Who the program becomes when root starts it and nobody said otherwise. */
+/** The user that the program becomes when root starts it without --user. */
 export const DEFAULT_USER = '_pfflowd';
 
 export interface Account {
@@ -15,14 +16,14 @@ export interface Account {
   readonly groups: readonly number[];
 }
 
-/** What to become once all is open: an account, or nobody else, for the reason told. */
+/** The account to become once everything is open, or the reason why rights are kept. */
 export type Privileges = { readonly account: Account } | { readonly account?: never; readonly kept: string };
 
 export type Lookup = (name: string) => Account | undefined;
 
 /**
- * Decides before anything is opened. Root with `-i` or `--listen` becomes somebody else, always, unless it insists on root
- * by name. Throws a StartError.
+ * Decides before anything is opened. Root with `-i` or `--listen` always becomes another user, unless `--user root` is
+ * given. Throws a StartError.
  */
 export function planPrivileges(
   { user, reads }: Pick<Options, 'user' | 'reads'>,
@@ -47,8 +48,8 @@ function noSuchUser(name: string, isDefault: boolean): string {
 }
 
 /**
- * Groups first, while we may; then the primary group, then the user, real, effective and saved. What cannot be proved
- * afterwards is a StartError. The answer is a line for the log.
+ * Sets the groups first, while root may; then the primary group, then the user (real, effective and saved). Throws a
+ * StartError unless a check proves the drop. Returns a line for the log.
  */
 export function dropPrivileges({ name, uid, gid, groups }: Account): string {
   try {
@@ -56,7 +57,7 @@ export function dropPrivileges({ name, uid, gid, groups }: Account): string {
     process.setgid!(gid);
     process.setuid!(uid);
   } catch (error) {
-    throw new StartError(`cannot become ${name}: ${(error as Error).message}`);
+    throw new StartError(`cannot become ${name}: ${reasonOf(error)}`);
   }
   verifyDrop({ name, uid, gid, groups });
   const others = groups.filter((group) => group !== gid);
@@ -75,7 +76,7 @@ function verifyDrop({ name, uid, gid, groups }: Account): void {
   const isGroups = actual.size === expected.size && [...actual].every((group) => expected.has(group));
   if (!isIdentity || !isGroups) throw new StartError(`cannot become ${name}: the system kept other rights`);
   for (const regain of [() => process.setuid!(0), () => process.seteuid!(0)]) {
-    if (succeeds(regain)) throw new StartError(`cannot become ${name}: root can be had back`);
+    if (succeeds(regain)) throw new StartError(`cannot become ${name}: the system gives root back`);
   }
 }
 
@@ -88,7 +89,7 @@ function succeeds(action: () => void): boolean {
   }
 }
 
-/** Node.js does not read the user database, and it may be more than /etc/passwd: id(1) knows. */
+/** Asks id(1): Node.js does not read the user database, which may be more than /etc/passwd. */
 export function lookUpAccount(name: string): Account | undefined {
   if (!/^[^-\s]\S*$/.test(name)) return undefined;
   const ids = (option: string) => numbers(runId([option, name]));
@@ -98,10 +99,10 @@ export function lookUpAccount(name: string): Account | undefined {
     if (uid === undefined || gid === undefined) return undefined;
     return { name, uid, gid, groups: ids('-G') };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    // A status that is not 0 has no code: there is no such user.
+    const { code } = error as NodeJS.ErrnoException;
+    // An exit status other than 0, which has no code, means that there is no such user.
     if (code === undefined) return undefined;
-    throw new StartError(`user ${quote(name)}: cannot ask id(1): ${message}`);
+    throw new StartError(`user ${quote(name)}: cannot run id(1): ${reasonOf(error)}`);
   }
 }
 

@@ -1,20 +1,21 @@
 /**
- * A command that can be started again after our own rights are gone: tcpdump, when the interface went away and came back.
+ * Starts a command again after the program has dropped its rights: tcpdump, when the interface went away and came back.
  *
- * A shell of a few lines keeps the rights. It knows one command with fixed arguments, quoted here once, and reads words
- * that cannot change them: `start`, names of signals, and anything else, which it echoes. It ends, and ends the command,
- * when its standard input does: with us, however we end. Whoever takes us over can start that command, and no other.
+ * A shell with a short script keeps the rights. It knows one command with fixed arguments, quoted here once, and reads
+ * words that cannot change them: `start`, names of signals, and anything else, which it echoes. When its standard input
+ * ends, because the program has ended in whatever way, the shell ends the command and itself. An attacker who takes over
+ * the program can start that command, and no other.
  *
- * All runs share one standard output. So when the shell has told, on a descriptor of its own, that the run is over, we let
- * it echo a word that nobody can foresee: what came before is of that run, octet by octet, and nothing comes after.
+ * All runs share one standard output. When the shell has reported on a separate descriptor that a run has ended, the
+ * program has it echo a random word: every octet before that word is of this run, and none follows.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
-import { Readable, type Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 
-/** A process as seen by who started it: what is needed of a ChildProcess. */
+/** A started process: the part of ChildProcess that is needed. */
 export interface CommandRun extends EventEmitter {
   readonly pid?: number | undefined;
   readonly stdout: Readable;
@@ -38,14 +39,13 @@ const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;
 const SIGNALLED = 128;
 
-/** Signals that the shell passes on, and the one by which it asks the subshell of the run for each. */
+/** Signals that the shell passes on, each with the one that it sends to the subshell of the run for it. */
 const SIGNALS = { TERM: 'TERM', KILL: 'HUP', USR1: 'USR1', INFO: 'USR2' } as const;
 
 /**
- * The script for sh(1). Its own signals are ignored: a service manager may signal all processes at once, and the capture
- * must not end before it is drained. A signal also ends a wait, with a status like the one of a command that it killed: so
- * the shell waits until there is nothing left to wait for. The number of a run that is over is forgotten before the
- * system can give it away.
+ * The script for sh(1). It ignores signals: a service manager may signal all processes at once, and the capture must not
+ * end before it is drained. A signal also ends `wait`, with a status like that of a command that it killed: so the shell
+ * waits until no process is left. It forgets the number of a run before the system can use that again.
  */
 export function shellScript(program: string, args: readonly string[]): string {
   const signals = Object.entries(SIGNALS);
@@ -84,8 +84,8 @@ function quoted(word: string): string {
 }
 
 /**
- * Starts each command in a shell that stays, with the rights and the environment of the first time. The same program with
- * the same arguments is the same command, and is started again only after `close` of its run before.
+ * Keeps one shell for each command, with the rights and the environment of the first start. The same program with the same
+ * arguments is the same command; it may be started again after its last run has emitted `close`.
  */
 export class PrivilegedShells {
   readonly #shells = new Map<string, PrivilegedShell>();
@@ -93,7 +93,7 @@ export class PrivilegedShells {
   readonly spawn: SpawnCommand = (program, args, environment) => {
     const key = JSON.stringify([program, ...args]);
     let shell = this.#shells.get(key);
-    // One that somebody ended is replaced, with the rights that are left.
+    // A shell that was killed is replaced by one with the rights that are left.
     if (shell === undefined || shell.hasEnded) {
       shell = new PrivilegedShell(program, args, environment);
       this.#shells.set(key, shell);
@@ -101,7 +101,7 @@ export class PrivilegedShells {
     return shell.start();
   };
 
-  /** The shells end, and what they run. */
+  /** Ends the shells and their commands. */
   close(): void {
     for (const shell of this.#shells.values()) shell.close();
   }
@@ -119,47 +119,48 @@ class PrivilegedShell {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: environment,
       cwd: '/',
-      // A signal to the terminal's process group is for us alone.
+      // It must not get signals for the terminal's process group.
       detached: true,
     });
+    this.#shell.on('error', (error) => this.#end(error));
+    this.#shell.once('exit', () => this.#end());
+    // Without descriptors there is no process, and no pipes: the error follows.
+    if (this.#shell.pid === undefined) return;
     const { stdin, stdout, stderr, stdio } = this.#shell;
     stdin!.on('error', () => {});
     stdout!.on('data', (octets: Buffer) => this.#run?.output.add(octets));
     stderr!.on('data', (octets: Buffer) => this.#run?.errors.add(octets));
-    let told = '';
+    let rest = '';
     (stdio[STATUS] as Readable).on('data', (octets: Buffer) => {
-      const lines = (told + octets.toString('latin1')).split('\n');
-      told = lines.pop()!;
-      for (const line of lines) this.#told(line);
+      const lines = (rest + octets.toString('latin1')).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) this.#reported(line);
     });
-    this.#shell.on('error', (error) => this.#end(error));
-    this.#shell.once('exit', () => this.#end());
   }
 
   start(): Run {
     const run = new Run({
-      say: (word) => this.#say(word),
-      // Only what one run has read is asked of the next.
+      write: (word) => this.#write(word),
       flow: (isWanted) => {
-        if (isWanted) this.#shell.stdout!.resume();
-        else this.#shell.stdout!.pause();
+        if (isWanted) this.#shell.stdout?.resume();
+        else this.#shell.stdout?.pause();
       },
       unref: () => this.#shell.unref(),
     });
     this.#run = run;
-    this.#say('start');
+    this.#write('start');
     return run;
   }
 
   close(): void {
-    this.#shell.stdin!.end();
+    this.#shell.stdin?.end();
   }
 
-  #say(word: string): void {
-    (this.#shell.stdin as Writable).write(`${word}\n`);
+  #write(word: string): void {
+    this.#shell.stdin?.write(`${word}\n`);
   }
 
-  #told(line: string): void {
+  #reported(line: string): void {
     const [, digits] = /^ended (\d+)$/.exec(line) ?? [];
     if (digits !== undefined) this.#run?.ended(Number(digits), this.#program);
   }
@@ -168,13 +169,14 @@ class PrivilegedShell {
     this.hasEnded = true;
     if (error) this.#run?.emit('error', error);
     this.#run?.lost();
-    for (const stream of this.#shell.stdio) stream?.destroy();
+    for (const stream of this.#shell.stdio ?? []) stream?.destroy();
   }
 }
 
-interface Means {
-  say(word: string): void;
-  /** Whether more standard output is wanted. */
+/** What a run needs of its shell. */
+interface ShellAccess {
+  write(word: string): void;
+  /** Continues or pauses reading of standard output. */
   flow(isWanted: boolean): void;
   unref(): void;
 }
@@ -184,17 +186,17 @@ class Run extends EventEmitter implements CommandRun {
   signalCode: NodeJS.Signals | null = null;
   readonly output: Channel;
   readonly errors: Channel;
-  readonly #means: Means;
+  readonly #shell: ShellAccess;
   #open = 2;
 
-  constructor(means: Means) {
+  constructor(shell: ShellAccess) {
     super();
-    this.#means = means;
+    this.#shell = shell;
     const closed = () => {
       this.#open--;
       if (this.#open === 0) this.emit('close', this.exitCode, this.signalCode);
     };
-    this.output = new Channel((isWanted) => means.flow(isWanted), closed);
+    this.output = new Channel((isWanted) => shell.flow(isWanted), closed);
     this.errors = new Channel(() => {}, closed);
   }
 
@@ -210,15 +212,15 @@ class Run extends EventEmitter implements CommandRun {
     const name = signal.slice('SIG'.length);
     if (!(name in SIGNALS)) throw new TypeError(`${signal} is not passed on`);
     if (this.#hasEnded) return false;
-    this.#means.say(name);
+    this.#shell.write(name);
     return true;
   }
 
   unref(): void {
-    this.#means.unref();
+    this.#shell.unref();
   }
 
-  /** The shell has told that it is over, by a status as `$?` shows it. */
+  /** The shell reported its end. `status` is as in `$?`. */
   ended(status: number, program: string): void {
     if (this.#hasEnded) return;
     const signal = Object.entries(constants.signals).find(([, number]) => number === status - SIGNALLED);
@@ -227,13 +229,13 @@ class Run extends EventEmitter implements CommandRun {
     const end = randomBytes(16).toString('hex');
     this.output.endAt(end);
     this.errors.endAt(end);
-    this.#means.say(end);
+    this.#shell.write(end);
     if (status === NOT_FOUND) this.emit('error', failure('ENOENT', program));
     else if (status === NOT_EXECUTABLE) this.emit('error', failure('EACCES', program));
     this.emit('exit', this.exitCode, this.signalCode);
   }
 
-  /** The shell itself is gone. */
+  /** The shell has ended. */
   lost(): void {
     if (!this.#hasEnded) {
       this.signalCode = 'SIGKILL';
@@ -253,9 +255,9 @@ class Channel {
   readonly stream: Readable;
   readonly #flow: (isWanted: boolean) => void;
   #isOver = false;
-  /** The line that ends it, once it is known. */
+  /** The line that ends the channel, once it is known. */
   #end: Buffer | undefined;
-  /** What may be the beginning of that line. */
+  /** Octets that may be the beginning of that line. */
   #held: Buffer = Buffer.alloc(0);
 
   constructor(flow: (isWanted: boolean) => void, closed: () => void) {
@@ -263,7 +265,7 @@ class Channel {
     this.stream = new Readable({
       read: () => flow(true),
       destroy: (error, done) => {
-        // Nobody reads any more: the rest passes by until the end.
+        // Nobody reads any more: the rest is dropped.
         flow(true);
         done(error);
       },
@@ -273,14 +275,14 @@ class Channel {
 
   add(octets: Buffer): void {
     if (this.#end === undefined) {
-      this.#give(octets);
+      this.#push(octets);
       return;
     }
     const all = Buffer.concat([this.#held, octets]);
     const isEnd = all.subarray(-this.#end.length).equals(this.#end);
     const most = this.#end.length;
     this.#held = isEnd ? Buffer.alloc(0) : Buffer.from(all.subarray(-most));
-    this.#give(all.subarray(0, Math.max(0, all.length - most)));
+    this.#push(all.subarray(0, Math.max(0, all.length - most)));
     if (isEnd) this.end();
   }
 
@@ -294,7 +296,7 @@ class Channel {
     this.stream.push(null);
   }
 
-  #give(octets: Buffer): void {
+  #push(octets: Buffer): void {
     if (octets.length === 0 || this.#isOver || this.stream.destroyed) return;
     if (!this.stream.push(octets)) this.#flow(false);
   }

@@ -1,21 +1,20 @@
 /**
- * The log of a program in the background: lines go to syslog through logger(1). It never blocks: when logger is slow or
- * gone, lines wait up to a bound, and the rest is counted.
+ * The log of a program in the background: lines go to syslog through logger(1). It never blocks: while logger is slow or
+ * gone, lines are queued up to a bound, and dropped and counted beyond it.
  */
-
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { Writable } from 'node:stream';
 import { monotonic } from './monotonic.js';
 
 const LOGGER = ['logger', '-t', 'pfflowd', '-p', 'daemon.notice'] as const;
 
-/** Only util-linux reads a priority from the line, and only it cuts lines at 1 KiB unless told otherwise. */
+/** Only util-linux reads a priority from the line, and only it cuts lines at 1 KiB by default. */
 const UTIL_LINUX = ['--prio-prefix', '--size', '8192'] as const;
 
-/** Octets that wait for logger. */
+/** Octets of the queue. */
 const MOST_WAITING = 256 * 1024;
 
-/** Milliseconds until a new start, doubling; the first again after a run of so long. */
+/** Milliseconds until logger is started again: the pause doubles each time, and begins anew after a run of GOOD_RUN. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 const GOOD_RUN = 10_000;
@@ -25,13 +24,13 @@ const PATIENCE = 2000;
 
 export interface ServiceLogOptions {
   readonly command?: readonly string[];
-  /** Who logger runs as when root starts it: it needs no rights either. */
+  /** The account of logger when root starts it: it needs no rights. */
   readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Milliseconds that only go forward. */
+  /** A monotonic clock, in milliseconds. */
   readonly clock?: () => number;
 }
 
-/** logger(1) as this system has it, and whether it takes a syslog priority at the start of a line. */
+/** The command line of this system's logger(1), and whether it reads a syslog priority at the start of a line. */
 export function loggerCommand(program: string = LOGGER[0]): { command: string[]; hasPriorities: boolean } {
   const { stdout } = spawnSync(program, ['--version'], {
     encoding: 'latin1',
@@ -43,7 +42,7 @@ export function loggerCommand(program: string = LOGGER[0]): { command: string[];
 }
 
 export class ServiceLog extends Writable {
-  /** Lines that logger was never given. */
+  /** Lines that were not written. */
   dropped = 0;
   readonly #command: readonly string[];
   readonly #account: ServiceLogOptions['account'];
@@ -51,7 +50,8 @@ export class ServiceLog extends Writable {
   #child: ChildProcessByStdio<Writable, null, null> | undefined;
   #waiting: Buffer[] = [];
   #waitingOctets = 0;
-  #untold = 0;
+  /** Dropped lines that no line of the log has reported yet. */
+  #unreported = 0;
   #pause = FIRST_PAUSE;
   #timer: NodeJS.Timeout | undefined;
   #isClosing = false;
@@ -70,7 +70,7 @@ export class ServiceLog extends Writable {
     done();
   }
 
-  /** Resolves when logger has taken everything and ended, or took too long for it. */
+  /** Calls back when logger has read everything and ended, or took too long for it. */
   override _final(done: () => void): void {
     this.#isClosing = true;
     clearTimeout(this.#timer);
@@ -91,7 +91,7 @@ export class ServiceLog extends Writable {
     const stdin = this.#child?.stdin;
     if (this.#waitingOctets + (stdin?.writableLength ?? 0) + line.length > MOST_WAITING) {
       this.dropped++;
-      this.#untold++;
+      this.#unreported++;
       return;
     }
     if (stdin === undefined) {
@@ -99,39 +99,39 @@ export class ServiceLog extends Writable {
       this.#waitingOctets += line.length;
       return;
     }
-    this.#tellDropped(stdin);
+    this.#reportDropped(stdin);
     stdin.write(line);
   }
 
-  #tellDropped(stdin: Writable): void {
-    if (this.#untold > 0) stdin.write(`${this.#untold} lines of the log could not be written\n`);
-    this.#untold = 0;
+  #reportDropped(stdin: Writable): void {
+    if (this.#unreported > 0) stdin.write(`${this.#unreported} lines of the log could not be written\n`);
+    this.#unreported = 0;
   }
 
   #start(): void {
     const [program, ...args] = this.#command;
     const startedAt = this.#clock();
-    // Once our own rights are gone, that is who we are anyway, and only root may say so.
+    // Only root may set them; later the program itself runs as that account.
     const { uid, gid } = (process.getuid?.() === 0 && this.#account) || {};
     const child = spawn(program!, args, {
       stdio: ['pipe', 'ignore', 'ignore'],
-      // A signal to the terminal's process group is not for it.
+      // It must not get signals for the terminal's process group.
       detached: true,
       cwd: '/',
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),
     });
-    child.stdin.on('error', () => {});
     child.on('error', () => {
       if (child.pid === undefined) this.#ended(startedAt);
     });
     child.once('exit', () => this.#ended(startedAt));
     if (child.pid === undefined) return;
+    child.stdin.on('error', () => {});
     this.#child = child;
     for (const line of this.#waiting) child.stdin.write(line);
     this.#waiting = [];
     this.#waitingOctets = 0;
-    this.#tellDropped(child.stdin);
+    this.#reportDropped(child.stdin);
   }
 
   #ended(startedAt: number): void {
@@ -145,15 +145,7 @@ export class ServiceLog extends Writable {
   }
 }
 
-/** syslog writes the program's name itself, from `-t`. */
+/** The line without the program's name, which syslog writes itself (`-t`). */
 function withoutName(line: Buffer): Buffer {
   return Buffer.from(line.toString().replace(/^(<\d>)?pfflowd: /, '$1'));
-}
-
-/** The last words of a process that a fault ends, which nobody would see on its standard error. */
-export function logFaults(command: readonly string[]): void {
-  process.on('uncaughtExceptionMonitor', (error) => {
-    const [program, ...args] = command;
-    spawnSync(program!, args, { input: `${error.stack ?? error}\n`, stdio: ['pipe', 'ignore', 'ignore'] });
-  });
 }

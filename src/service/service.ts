@@ -1,10 +1,11 @@
-/** What a program that stays stands in: a log that goes on without a terminal, a pid file, and no more rights than it needs. */
+/** The surroundings of a program that stays: a log that needs no terminal, a pid file, and no more rights than it needs. */
+
+import type { Options } from '../cli/option-table.js';
 import type { Background } from './daemon.js';
 import { Log } from './log.js';
-import type { Options } from '../cli/option-table.js';
 import { openPidFile, PID_FILE } from './pid-file.js';
 import { type Account, dropPrivileges, planPrivileges } from './privilege.js';
-import { logFaults, loggerCommand, ServiceLog } from './service-log.js';
+import { loggerCommand, ServiceLog } from './service-log.js';
 import { foreground, type Surroundings } from './surroundings.js';
 
 /** `background` is undefined in the foreground. Throws a StartError. */
@@ -29,11 +30,10 @@ export function openService(options: Options, background: Background | undefined
   };
 }
 
-/** The log of a program without a terminal: logger(1), as who the program becomes. */
+/** The log of a program without a terminal: logger(1), which runs as the account that the program becomes. */
 function logging({ logLevel, logFormat }: Options, account: Account | undefined) {
   const { command, hasPriorities } = loggerCommand();
   const stream = new ServiceLog({ command, account });
-  logFaults(command);
   const log = new Log({
     level: logLevel,
     format: logFormat,

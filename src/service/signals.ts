@@ -1,17 +1,17 @@
-/** What signals ask of a running program. */
+/** What the program does on signals. */
 
 export interface SignalActions {
-  /** The first TERM or INT: read no more, send what is there, end. */
+  /** The first TERM or INT: stop reading, send what is queued, end. */
   drain(): void;
   /** The second one: end at once. */
   leave(): void;
   /** USR1, and INFO where it exists. */
   statistics(): void;
-  /** HUP. Without it a hang-up ends the program, as is usual for one that stays on its terminal. */
+  /** HUP. Without it a hang-up ends the program, as is usual for one on a terminal. */
   reopen?(): void;
 }
 
-/** Listens until the answer is called. */
+/** Listens for the signals until the returned function is called. */
 export function onSignals(actions: SignalActions): () => void {
   let isDraining = false;
   const end = () => {
@@ -24,7 +24,7 @@ export function onSignals(actions: SignalActions): () => void {
     ['SIGTERM', end],
     ['SIGINT', end],
     ['SIGUSR1', () => actions.statistics()],
-    // Where there is no such signal nothing comes of listening to it.
+    // Systems without this signal ignore the listener.
     ['SIGINFO', () => actions.statistics()],
   ];
   if (reopen) listeners.push(['SIGHUP', () => reopen.call(actions)]);

@@ -1,18 +1,17 @@
-/** Descriptors that every program starts with. */
-import { fstatSync, statSync } from 'node:fs';
+/** The descriptors that every program starts with. */
+import { isatty } from 'node:tty';
 
 export const STANDARD_INPUT = 0;
 export const STANDARD_OUTPUT = 1;
 export const STANDARD_ERROR = 2;
 
-/** Asks node:tty where it may be one: to load it takes some milliseconds. */
-export function isTerminal(descriptor: number): boolean {
-  const stream = fstatSync(descriptor);
-  if (!stream.isCharacterDevice() || isNull(stream)) return false;
-  return process.getBuiltinModule('node:tty').isatty(descriptor);
-}
+export const isTerminal: (descriptor: number) => boolean = isatty;
 
-/** Where what is not wanted goes. */
-function isNull({ rdev }: { readonly rdev: number }): boolean {
-  return statSync('/dev/null', { throwIfNoEntry: false })?.rdev === rdev;
+/** Resolves when the text is written. Rejects with the system's error: nobody reads, or the device is full. */
+export function print(stream: NodeJS.WritableStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // A stream emits its error as well, which without a listener ends the program.
+    stream.on('error', reject);
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }

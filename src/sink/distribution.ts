@@ -1,5 +1,7 @@
 /** Shares the flows between collectors, or moves on to the next collector while one is down. */
-import { type FlowRecord, type FlowRows, forEachFlow } from '../../protocol/flow/flow-record.js';
+import { swapOctets } from '../../protocol/flow/byte-order.js';
+import { CREATOR, FLOW, ID, ROW } from '../../protocol/flow/row.js';
+import type { FlowMemory } from '../../protocol/flow/rows.js';
 import type { FlowSink } from './flow-sink.js';
 
 /** A collector's sink. */
@@ -10,35 +12,40 @@ export interface Outlet extends FlowSink {
 export interface DistributionOptions {
   /** `hash`: by the state's key, so that later reports of a state follow the first. Undefined: the first takes all. */
   readonly balance: 'hash' | 'round-robin' | undefined;
-  /** What is a down collector's goes to the next one that is up. */
+  /** What is meant for a collector that is down goes to the next one that is up. */
   readonly failover: boolean;
 }
 
 export class Distribution implements FlowSink {
+  readonly #words: Int32Array;
   readonly #outlets: readonly Outlet[];
   readonly #options: DistributionOptions;
   #turn = -1;
 
-  constructor(outlets: readonly [Outlet, ...Outlet[]], options: DistributionOptions) {
+  constructor({ rows }: FlowMemory, outlets: readonly [Outlet, ...Outlet[]], options: DistributionOptions) {
+    this.#words = rows.words;
     this.#outlets = outlets;
     this.#options = options;
   }
 
-  add(flows: FlowRows): void {
-    forEachFlow(flows, (flow) => this.#choose(flow).add(flow));
+  add(first: number, count: number): void {
+    for (let row = first; row < first + count; row++) {
+      const directions = (this.#words[row * ROW + FLOW]! >>> 8) & 255;
+      if (directions !== 0) this.#choose(row).add(row, 1);
+    }
   }
 
   /** A translation begins and ends at the same collector, as long as that is up. */
-  addNatEvent(event: FlowRecord): void {
-    const first = this.#options.balance === undefined ? 0 : this.#hashed(event);
-    this.#upFrom(first).addNatEvent?.(event);
+  addNatEvent(row: number): void {
+    const first = this.#options.balance === undefined ? 0 : this.#hashed(row);
+    this.#upFrom(first).addNatEvent?.(row);
   }
 
   flush(now: number): void {
     for (const outlet of this.#outlets) outlet.flush(now);
   }
 
-  /** With failover a collector that is down holds nobody up, unless all are down. */
+  /** With failover a collector that is down does not hold up the others, unless all are down. */
   get isCongested(): boolean {
     const areAllDown = this.#areAllDown();
     for (const outlet of this.#outlets) {
@@ -58,10 +65,10 @@ export class Distribution implements FlowSink {
     await Promise.all(this.#outlets.map((outlet) => outlet.close(now)));
   }
 
-  #choose(flow: FlowRecord): Outlet {
+  #choose(row: number): Outlet {
     const { balance } = this.#options;
     if (balance === undefined) return this.#upFrom(0);
-    if (balance === 'hash') return this.#upFrom(this.#hashed(flow));
+    if (balance === 'hash') return this.#upFrom(this.#hashed(row));
     this.#turn = (this.#turn + 1) % this.#outlets.length;
     return this.#upFrom(this.#turn);
   }
@@ -77,8 +84,12 @@ export class Distribution implements FlowSink {
     return outlets[first]!;
   }
 
-  #hashed({ state }: FlowRecord): number {
-    return hash(state.idHigh, state.idLow, state.creatorId) % this.#outlets.length;
+  #hashed(row: number): number {
+    const words = this.#words;
+    const at = row * ROW;
+    const high = swapOctets(words[at + ID]!);
+    const low = swapOctets(words[at + ID + 1]!);
+    return hash(high, low, swapOctets(words[at + CREATOR]!)) % this.#outlets.length;
   }
 
   #areAllDown(): boolean {

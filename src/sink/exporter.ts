@@ -1,59 +1,45 @@
 /** An Exporting Process for one Collector: its encoder, its transport, and what became of the flows. */
-import { type FlowRecord, type FlowRows, forEachFlow } from '../../protocol/flow/flow-record.js';
-import { FORWARD, NONE, PARTIAL, REPLY, TCPSEQ } from '../../protocol/flow/terms.js';
 import type { FlowEncoder } from '../../protocol/export/message.js';
-import { clear, DIRECTION, newVolume, OCTETS_HIGH, OCTETS_LOW } from '../../protocol/flow/volume.js';
-import type { Outlet } from './distribution.js';
-import { directionNumber } from '../flow/filter.js';
-import type { Log } from '../service/log.js';
+import { INBOUND, OUTBOUND } from '../../protocol/flow/pf-terms.js';
+import { FLOW, ROW, STATE } from '../../protocol/flow/row.js';
+import type { FlowMemory } from '../../protocol/flow/rows.js';
+import { FORWARD } from '../../protocol/flow/terms.js';
 import type { Direction } from '../cli/option-values.js';
-import type { ExporterResult } from '../observe/summary.js';
+import type { CollectorResult } from '../observe/summary.js';
+import type { Log } from '../service/log.js';
+import type { Outlet } from './distribution.js';
 import type { Transport } from './transport.js';
 
 export interface ExporterOptions {
   /** The collector as the operator named it. */
   readonly name: string;
   readonly version: number;
-  /** Tell TCP payload as the octets of two records, where the format has no elements of its own for it. */
-  readonly estimate: boolean;
-  /** Leave out flows whose volume the format has no place for. */
-  readonly noUncounted: boolean;
-  /** The profile of pflow(4): counters, and nothing else for volume. */
-  readonly isPflow: boolean;
   /** States of another direction are not for this collector. */
   readonly direction: Direction;
   readonly log: Log;
 }
 
-const WORD = 2 ** 32;
+/** pf's number for a direction; 0 is any. */
+const DIRECTIONS = { any: 0, in: INBOUND, out: OUTBOUND } as const;
 
 export class Exporter implements Outlet {
-  readonly #options: ExporterOptions;
+  readonly #words: Int32Array;
   readonly #encoder: FlowEncoder;
   readonly #transport: Transport;
-  readonly #splitsEstimates: boolean;
-  /** 0 is any. */
+  readonly #options: ExporterOptions;
   readonly #direction: number;
-  readonly #leavesOutEstimates: boolean;
-  /** No flow needs a look of its own. */
-  readonly #takesAll: boolean;
-  readonly #volume = newVolume();
   #filtered = 0;
-  #uncounted = 0;
-  #encoded = 0;
+  /** What was warned about. */
   #clipped = 0;
   #clamped = 0;
 
-  constructor(encoder: FlowEncoder, transport: Transport, options: ExporterOptions) {
+  constructor({ rows }: FlowMemory, encoder: FlowEncoder, transport: Transport, options: ExporterOptions) {
+    this.#words = rows.words;
     this.#encoder = encoder;
     transport.onTrouble = () => encoder.refresh?.();
     this.#transport = transport;
     this.#options = options;
-    this.#splitsEstimates = options.estimate && options.version !== 10;
-    const showsEstimates = this.#splitsEstimates || (options.version === 10 && !options.isPflow);
-    this.#leavesOutEstimates = options.noUncounted && !showsEstimates;
-    this.#direction = directionNumber(options.direction);
-    this.#takesAll = this.#direction === 0 && !this.#splitsEstimates && !this.#leavesOutEstimates;
+    this.#direction = DIRECTIONS[options.direction];
   }
 
   get isDown(): boolean {
@@ -64,13 +50,14 @@ export class Exporter implements Outlet {
     return this.#transport.isCongested;
   }
 
-  add(flows: FlowRows): void {
-    if (this.#takesAll) this.#encode(flows);
-    else forEachFlow(flows, this.#addFlow);
+  add(first: number, count: number): void {
+    if (this.#direction === 0) this.#encoder.add(first, count);
+    else this.#addWanted(first, count);
+    this.#warnOfLosses();
   }
 
-  addNatEvent(event: FlowRecord): void {
-    if (this.#isWanted(event)) this.#encoder.addNatEvent?.(event);
+  addNatEvent(row: number): void {
+    if (this.#direction === 0 || this.#isWanted(row)) this.#encoder.addNatEvent?.(row);
   }
 
   flush(now: number): void {
@@ -84,21 +71,21 @@ export class Exporter implements Outlet {
   async close(now: number): Promise<void> {
     this.#encoder.end(now);
     await this.#transport.close();
-    this.#tellLosses();
+    this.#warnOfLosses();
   }
 
-  get result(): ExporterResult {
+  get result(): CollectorResult {
     const { name, version } = this.#options;
     const { sent, lost, errors } = this.#transport;
     const { clippedTimes, clampedCounters, unsupported } = this.#encoder.losses;
     return {
+      kind: 'collector',
       collector: name,
       version,
       records: sent.records,
       datagrams: sent.messages,
       octets: sent.octets,
       filtered: this.#filtered,
-      uncounted: this.#uncounted,
       unsupported,
       clamped: clampedCounters,
       clippedTimes,
@@ -108,54 +95,30 @@ export class Exporter implements Outlet {
     };
   }
 
-  readonly #addFlow = (flow: FlowRecord): void => {
-    if (!this.#isWanted(flow)) this.#filtered += flow.records;
-    else if (flow.counters !== TCPSEQ) this.#encode(flow);
-    else if (this.#leavesOutEstimates) this.#uncounted++;
-    else if (this.#splitsEstimates) this.#addEstimate(flow);
-    else this.#encode(flow);
-  };
-
-  #isWanted(flow: FlowRecord): boolean {
-    return this.#direction === 0 || flow.state.direction === this.#direction;
+  /** Adds the rows of the direction, those that follow each other together. */
+  #addWanted(first: number, count: number): void {
+    const end = first + count;
+    let start = first;
+    for (let row = first; row < end; row++) {
+      if (this.#isWanted(row)) continue;
+      const directions = (this.#words[row * ROW + FLOW]! >>> 8) & 255;
+      this.#filtered += (directions & FORWARD) + (directions >>> 1);
+      if (row > start) this.#encoder.add(start, row - start);
+      start = row + 1;
+    }
+    if (end > start) this.#encoder.add(start, end - start);
   }
 
-  #encode(flows: FlowRows): void {
-    this.#encoder.add(flows);
-    // What the format could not hold is looked after now and then, and at the end.
-    if ((++this.#encoded & 1023) === 0) this.#tellLosses();
+  #isWanted(row: number): boolean {
+    return (this.#words[row * ROW + STATE]! & 255) === this.#direction;
   }
 
-  /** One record for each direction that sent payload, and the forward one in any case. */
-  #addEstimate(flow: FlowRecord): void {
-    const { initiatorOctets, responderOctets, state } = flow;
-    this.#addPayload(flow, FORWARD, 0, initiatorOctets);
-    if (responderOctets > 0) this.#addPayload(flow, REPLY, DIRECTION, responderOctets);
-    flow.directions = FORWARD;
-    flow.counters = TCPSEQ;
-    clear(this.#volume);
-    state.writeVolume(this.#volume);
-  }
-
-  #addPayload(flow: FlowRecord, direction: number, at: number, octets: number): void {
-    flow.directions = direction;
-    flow.counters = octets === 0 ? NONE : PARTIAL;
-    const volume = this.#volume;
-    clear(volume);
-    volume[at + OCTETS_HIGH] = octets / WORD;
-    volume[at + OCTETS_LOW] = octets;
-    flow.state.writeVolume(volume);
-    this.#encode(flow);
-  }
-
-  #tellLosses(): void {
+  #warnOfLosses(): void {
     const { name, log, version } = this.#options;
     const { clippedTimes, clampedCounters } = this.#encoder.losses;
     if (clippedTimes !== this.#clipped) {
-      log.limited(
-        `clip ${name}`,
-        `${name}: a start further back than NetFlow v${version} can tell was clipped`,
-      );
+      const warning = `${name}: a start further back than NetFlow v${version} can show was clipped`;
+      log.limited(`clip ${name}`, warning);
     }
     if (clampedCounters !== this.#clamped) {
       log.limited(`clamp ${name}`, `${name}: a counter too large to be split was clamped`);

@@ -1,6 +1,6 @@
 /** Where flows go: collectors, files, standard output, and whatever else takes them. */
 import type { FlowConsumer } from '../../protocol/flow/rows.js';
-import type { SinkResult } from '../observe/summary.js';
+import type { OutputResult, SinkResult } from '../observe/summary.js';
 
 /**
  * Back-pressure: `add` never waits. When `isCongested` is true the producer pauses until `drained` resolves, if it can; a
@@ -15,10 +15,22 @@ export interface FlowSink extends FlowConsumer {
   readonly isCongested: boolean;
   /** Resolves when it is no longer congested. Never rejects. */
   drained(): Promise<void>;
-  /** Log rotation: opens files again. */
+  /** Log rotation: opens files again. Throws an Error `FILE: reason` when that fails; the file that is open stays in use. */
   reopen?(now: number): void;
   /** Resolves when everything is delivered or counted as lost, and resources are closed. Never rejects. */
   close(now: number): Promise<void>;
   /** What became of the flows so far; absent where nothing can be lost. */
   readonly result?: SinkResult;
+}
+
+/** What `--format` asks for: a file or standard output. */
+export interface Output extends FlowSink {
+  /**
+   * Empties the file where it is to be replaced, and begins it. To be called once, before flows are added, and when nothing
+   * else can fail any more: a start that fails leaves the file as it was. Throws a StartError.
+   */
+  begin(): void;
+  /** The reader of a pipe went away. Records since then are among the lost ones. */
+  readonly isGone: boolean;
+  readonly result: OutputResult;
 }

@@ -1,73 +1,76 @@
 /** Flows as an IPFIX file, RFC 5655: messages back to back. */
-import type { OptionsChoice } from '../../protocol/export/options.js';
-import type { ExportCounts } from '../../protocol/export/statistics.js';
-import type { NatView } from '../../protocol/flow/terms.js';
-import type { FlowRecord, FlowRows } from '../../protocol/flow/flow-record.js';
-import { type IpfixProfile, ipfixEncoder } from '../../protocol/export/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js';
-import type { FlowSink } from './flow-sink.js';
+import { type IpfixOptions, type IpfixProfile, ipfixEncoder } from '../../protocol/export/ipfix.js';
+import type { FlowEncoder } from '../../protocol/export/message.js';
+import type { FlowMemory } from '../../protocol/flow/rows.js';
+import type { OutputResult } from '../observe/summary.js';
+import type { Output } from './flow-sink.js';
 import type { OutputFile } from './output-file.js';
 
-/** The longest message that the length field can tell. */
+/** The length field of a message has 16 bits. */
 const LONGEST_MESSAGE = 65_535;
 
-export interface IpfixFileOptions {
-  readonly nat: NatView;
-  readonly domain: number;
+export interface IpfixFileOptions extends Omit<IpfixOptions, 'refreshTime' | 'refreshMessages'> {
   readonly profile: IpfixProfile;
-  readonly biflow: boolean;
-  readonly announce: OptionsChoice;
-  /** What is told at the end; undefined: nothing. */
-  readonly counts: ExportCounts | undefined;
 }
 
-export class IpfixFile implements FlowSink {
-  readonly isCongested = false;
+export class IpfixFile implements Output {
   readonly #file: OutputFile;
   readonly #encoder: FlowEncoder;
 
-  constructor(file: OutputFile, { profile, counts, ...options }: IpfixFileOptions) {
+  constructor(memory: FlowMemory, file: OutputFile, { profile, ...options }: IpfixFileOptions) {
+    const room = {
+      longest: LONGEST_MESSAGE,
+      keepsTemplates: true,
+      send: (octets: Uint8Array, length: number, records: number) => file.send(octets, length, records),
+    };
     this.#file = file;
-    this.#encoder = ipfixEncoder(roomIn(file), profile, {
+    this.#encoder = ipfixEncoder(memory, room, profile, {
       ...options,
       refreshTime: Number.POSITIVE_INFINITY,
       refreshMessages: 0,
-      ...(counts === undefined ? {} : { counts }),
     });
   }
 
-  add(flows: FlowRows): void {
-    this.#encoder.add(flows);
+  begin(): void {
+    this.#file.begin();
   }
 
-  addNatEvent(event: FlowRecord): void {
-    this.#encoder.addNatEvent?.(event);
+  add(first: number, count: number): void {
+    this.#encoder.add(first, count);
+  }
+
+  addNatEvent(row: number): void {
+    this.#encoder.addNatEvent?.(row);
   }
 
   flush(now: number): void {
     this.#encoder.flush(now);
-    this.#file.flush();
   }
 
-  /** After a rotation: the new file has to tell its templates again. */
+  get isCongested(): boolean {
+    return this.#file.isCongested;
+  }
+
+  drained(): Promise<void> {
+    return this.#file.drained();
+  }
+
+  get isGone(): boolean {
+    return this.#file.isGone;
+  }
+
+  get result(): OutputResult {
+    return this.#file.result;
+  }
+
+  /** A new file needs the templates. */
   reopen(now: number): void {
     this.#encoder.flush(now);
     if (this.#file.reopen()) this.#encoder.restart();
   }
 
-  async drained(): Promise<void> {}
-
-  async close(now: number): Promise<void> {
+  close(now: number): Promise<void> {
     this.#encoder.end(now);
-    this.#file.close();
+    return this.#file.close();
   }
-}
-
-function roomIn(file: OutputFile): MessageRoom {
-  return {
-    longest: LONGEST_MESSAGE,
-    send(octets, length) {
-      file.write(octets.subarray(0, length));
-    },
-  };
 }

@@ -22,17 +22,21 @@ export class Delivered {
   records = 0;
   octets = 0;
 
-  add(records: number, octets: number): void {
-    this.messages++;
+  add(records: number, octets: number, messages = 1): void {
+    this.messages += messages;
     this.records += records;
     this.octets += octets;
   }
 }
 
-/** Moves the account of a message that did not arrive after all. */
-export function takeBack(from: Delivered, to: Delivered, records: number, octets: number): void {
-  from.messages--;
-  from.records -= records;
-  from.octets -= octets;
-  to.add(records, octets);
+/** Moves messages from one account to another: those that did not arrive after all. */
+export function move(
+  from: Delivered,
+  to: Delivered,
+  messages: number,
+  records: number,
+  octets: number,
+): void {
+  from.add(-records, -octets, -messages);
+  to.add(records, octets, messages);
 }

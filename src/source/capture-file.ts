@@ -1,57 +1,44 @@
-/** Reads a capture, pcap or pcapng, gzip-compressed or not, from a file or a stream, and hands its packets on one by one. */
-import { createReadStream, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+/** Reads a capture, pcap or pcapng, gzip-compressed or not, from a file or a stream, and passes its packets on one by one. */
 import type { Readable } from 'node:stream';
-import { getSystemErrorMap } from 'node:util';
 import { type CaptureReader, CaptureWindow, LONGEST_RECORD, Packet } from '../../protocol/capture/packet.js';
 import { PcapReader } from '../../protocol/capture/pcap.js';
 import { PcapngReader } from '../../protocol/capture/pcapng.js';
-import { type CaptureFormat, identifyFormat, PCAP_FILE_HEADER, readPcapHeader } from './capture-format.js';
-import { LARGE } from './capture-size.js';
 import { monotonic } from '../service/monotonic.js';
+import { type CaptureFormat, identifyFormat, PCAP_FILE_HEADER, readPcapHeader } from './capture-format.js';
+import type { PacketConsumer } from './consumer.js';
 import {
   type DecompressedSource,
-  FileSource,
-  InheritedFileSource,
-  type OctetSource,
   RememberedSource,
   type RewindableSource,
   StreamSource,
 } from './octet-source.js';
-import { STANDARD_INPUT } from '../service/standard-streams.js';
-import type { StopSignal } from '../stop.js';
-
-export interface PacketConsumer {
-  /** The packet is valid during the call only. */
-  packet(packet: Packet): void;
-  /** Other octets are about to take the place of those of all packets so far. To who has this, packets are given whose `octetsStay`. */
-  octetsLeave?(): void;
-  /** True while no more packets are wanted. */
-  readonly isCongested: boolean;
-  /** Resolves when it is no longer congested. */
-  drained(): Promise<void>;
-}
+import { type OpenOctets, openOctets, reasonOf } from './open-octets.js';
 
 export interface CaptureEnd {
   packets: number;
   /** Of the capture, decompressed. */
   octets: number;
-  /** What is wrong with it, as a clause: `ends in the middle of packet 813`. All that is whole before it was handed on. */
+  /** The first fault of the capture, as a clause: `ends in the middle of packet 813`. All whole packets before it were passed on. */
   damage?: string;
 }
 
 export interface CaptureProgress {
-  /** Octets of input read: of the compressed ones when it is compressed. */
+  /** Octets of input read so far: compressed ones when the input is compressed. */
   octets: number;
-  /** The size of a regular file. */
+  /** Octets of a regular file. */
   total: number | undefined;
 }
 
 export interface CaptureOptions {
+  /** Called when the file header has been read, before the first packet. */
+  readonly onOpen?: (() => void) | undefined;
   readonly onProgress?: ((progress: CaptureProgress) => void) | undefined;
-  /** Ends the reading as if the input ended behind the last whole packet. */
-  readonly signal?: StopSignal | undefined;
-  /** What messages call a stream. */
+  /** Ends the reading, as if the input ended after its last whole packet. */
+  readonly signal?: AbortSignal | undefined;
+  /** How messages name a stream. */
   readonly name?: string | undefined;
+  /** Milliseconds of a clock that never goes back. */
+  readonly clock?: (() => number) | undefined;
 }
 
 /** The input cannot be opened or is no capture. The message is one line: `x.pcap: not a pcap or pcapng file`. */
@@ -59,31 +46,25 @@ export class CaptureOpenError extends Error {
   override readonly name = 'CaptureOpenError';
 }
 
-/** Octets asked for in one read. Each leaves some garbage: of steps of a third it fills the room for new objects once in five million states. */
-const READ_STEP = 3 << 20;
-/**
- * The same until a capture is a large one: a small one is read through little memory, of which every page is new. To read
- * 2.5 MB at once took 7 ms more in a virtual machine.
- */
-const FIRST_STEP = 128 << 10;
+/** Octets of one read. */
+const READ_STEP = 1 << 20;
 
-/** After so many octets it is asked whether the event loop should turn, so that timers, signals and sockets have their say. */
-const TURN = 1 << 22;
-/** Milliseconds without a turn that are too many. */
-const LONG = 20;
+/** After so many octets the clock is read, and after so many milliseconds the event loop turns: timers, signals and sockets get their turn. */
+const CHECK_INTERVAL = 4 << 20;
+const LONGEST_TURN = 20;
 
-/** `path` may be `-` for standard input. Throws CaptureOpenError. */
+/** Reads the file `path`, or standard input for `-`. Throws a CaptureOpenError. */
 export async function readCapture(
   path: string,
   consumer: PacketConsumer,
   options: CaptureOptions = {},
 ): Promise<CaptureEnd> {
   const name = path === '-' ? 'standard input' : path;
-  const { source, size } = openSource(path, name);
+  const { source, size } = openNamed(path, name);
   return new CaptureReading(source, consumer, { ...options, name }, size).run();
 }
 
-/** The same for a stream of octets, which is destroyed at the end. */
+/** Reads a stream of octets, which is destroyed at the end. Throws a CaptureOpenError. */
 export async function readCaptureStream(
   stream: Readable,
   consumer: PacketConsumer,
@@ -93,24 +74,26 @@ export async function readCaptureStream(
   return new CaptureReading(source, consumer, options, undefined).run();
 }
 
-/** Whether everything that the path (`-` is standard input) will ever give is there already. */
-export function isRegularFile(path: string): boolean {
+function openNamed(path: string, name: string): OpenOctets {
   try {
-    return statsOf(path).isFile();
-  } catch {
-    return false;
+    return openOctets(path);
+  } catch (error) {
+    throw new CaptureOpenError(`${name}: ${reasonOf(error as Error)}`, { cause: error });
   }
 }
 
 class CaptureReading {
   readonly #consumer: PacketConsumer;
   readonly #options: CaptureOptions;
+  readonly #clock: () => number;
   readonly #size: number | undefined;
   readonly #window = new CaptureWindow(LONGEST_RECORD + READ_STEP);
   #source: RewindableSource | DecompressedSource;
+  /** Octets of the capture so far, decompressed, and at how many the clock is read next. */
   #octets = 0;
-  #nextTurn = TURN;
-  #turned = monotonic();
+  #nextCheck = CHECK_INTERVAL;
+  /** When the event loop last turned. */
+  #turnedAt: number;
   /** Ends the wait for a congested consumer. */
   #stopWaiting = (): void => {};
   /** Why the input could not be read to its end. */
@@ -125,12 +108,13 @@ class CaptureReading {
     this.#source = source;
     this.#consumer = consumer;
     this.#options = options;
+    this.#clock = options.clock ?? monotonic;
+    this.#turnedAt = this.#clock();
     this.#size = size;
   }
 
   async run(): Promise<CaptureEnd> {
     const { signal } = this.#options;
-    const window = this.#window;
     const stop = () => {
       this.#source.close();
       this.#stopWaiting();
@@ -139,20 +123,19 @@ class CaptureReading {
     try {
       if (signal?.aborted) return { packets: 0, octets: 0 };
       const reader = await this.#open();
+      this.#options.onOpen?.();
       if (reader !== undefined) await this.#readPackets(reader);
-      this.#progress();
+      this.#reportProgress();
       const end = { packets: reader?.packets ?? 0, octets: this.#octets };
       const damage = reader?.damage ?? (signal?.aborted ? undefined : this.#cutShort(reader));
       return damage === undefined ? end : { ...end, damage };
     } finally {
       signal?.removeEventListener('abort', stop);
       this.#source.close();
-      this.#consumer.octetsLeave?.();
-      window.release();
     }
   }
 
-  /** Undefined when the input ends, or is given up, in the middle of the file header. */
+  /** Undefined when the input ends, or the reading is aborted, in the middle of the file header. */
   async #open(): Promise<CaptureReader | undefined> {
     const window = this.#window;
     const { name = 'capture', signal } = this.#options;
@@ -172,52 +155,55 @@ class CaptureReading {
       window.at = PCAP_FILE_HEADER;
       return new PcapReader(header);
     }
-    if (this.#failure === undefined) throw new CaptureOpenError(`${name}: not a pcap or pcapng file`);
-    if (!isCompressed) throw new CaptureOpenError(`${name}: ${reasonOf(this.#failure)}`);
-    return undefined;
+    if (this.#failure !== undefined && isCompressed) return undefined;
+    const reason = this.#failure === undefined ? this.#refusal(format) : reasonOf(this.#failure);
+    throw new CaptureOpenError(`${name}: ${reason}`);
   }
 
   async #identify(): Promise<CaptureFormat | undefined> {
     const window = this.#window;
     while (window.end < PCAP_FILE_HEADER && (await this.#fill())) {
-      // Each turn brings some octets of a slow input.
+      // A slow input may take several reads.
     }
     return identifyFormat(window.octets.subarray(0, window.end));
+  }
+
+  /** Why a file of this format is not read, and what to do. */
+  #refusal(format: CaptureFormat | undefined): string {
+    if (format === undefined || format === 'gzip' || 'endsEarly' in this.#source)
+      return 'not a pcap or pcapng file';
+    const remedy =
+      this.#size === undefined
+        ? `decompress it with ${format} -dc first`
+        : `${format} -dc ${this.#options.name} | pfflowd -r -`;
+    return `compressed with ${format}: ${remedy}`;
   }
 
   async #readPackets(reader: CaptureReader): Promise<void> {
     const window = this.#window;
     const packet = new Packet();
-    packet.octetsStay = this.#consumer.octetsLeave !== undefined;
     const { signal } = this.#options;
     while (!signal?.aborted) {
-      if (deliver(reader, window, packet, this.#consumer)) await this.#untilDrained();
+      if (passOn(reader, window, packet, this.#consumer)) await this.#untilDrained();
       else if (reader.isOver) return;
       else {
-        // A file answers at once: then nothing is awaited, and no garbage made.
+        // A file is read without a promise, which would be garbage for each read.
         const filled = this.#fill();
         if (!(typeof filled === 'boolean' ? filled : await filled)) return;
       }
-      if (this.#octets < this.#nextTurn) continue;
-      this.#nextTurn = this.#octets + TURN;
-      this.#progress();
-      if (monotonic() - this.#turned < LONG) continue;
-      await new Promise(turn);
-      this.#turned = monotonic();
+      if (this.#octets >= this.#nextCheck) await this.#check();
     }
   }
 
-  /** Moves what is left to the front and reads on behind it. False at the end of the input. */
+  /** Moves the rest to the front of the window and reads on behind it. False at the end of the input. */
   #fill(): boolean | Promise<boolean> {
     const window = this.#window;
-    this.#consumer.octetsLeave?.();
-    const left = Math.max(window.end - window.at, 0);
+    const rest = Math.max(window.end - window.at, 0);
     window.octets.copyWithin(0, window.at, window.end);
     window.at = Math.max(window.at - window.end, 0);
-    window.end = left;
+    window.end = rest;
     try {
-      const step = this.#octets < LARGE ? FIRST_STEP : READ_STEP;
-      const read = this.#source.read(window.octets, left, step);
+      const read = this.#source.read(window.octets, rest, READ_STEP);
       return typeof read === 'number' ? this.#filled(read) : this.#filledLater(read);
     } catch (error) {
       return this.#failed(error);
@@ -243,6 +229,14 @@ class CaptureReading {
     return false;
   }
 
+  async #check(): Promise<void> {
+    this.#nextCheck = this.#octets + CHECK_INTERVAL;
+    this.#reportProgress();
+    if (this.#clock() - this.#turnedAt < LONGEST_TURN) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#turnedAt = this.#clock();
+  }
+
   #untilDrained(): Promise<void> {
     if (this.#options.signal?.aborted) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -264,18 +258,13 @@ class CaptureReading {
     return `has corrupt gzip data ${last}: ${reasonOf(failure)}`;
   }
 
-  #progress(): void {
+  #reportProgress(): void {
     this.#options.onProgress?.({ octets: this.#source.consumed, total: this.#size });
   }
 }
 
-/** Resolves when the event loop has turned. That of node:timers/promises leaves twice the garbage. */
-function turn(resolve: (value?: unknown) => void): void {
-  setImmediate(resolve);
-}
-
-/** The hot loop. True when it stopped because the consumer is congested. */
-function deliver(
+/** The hot loop. True when it ended because the consumer is congested, false when the window has no more whole packets. */
+function passOn(
   reader: CaptureReader,
   window: CaptureWindow,
   packet: Packet,
@@ -286,32 +275,4 @@ function deliver(
     if (consumer.isCongested) return true;
   }
   return false;
-}
-
-function openSource(path: string, name: string): { source: RewindableSource; size: number | undefined } {
-  try {
-    const stats = statsOf(path);
-    const size = stats.isFile() ? stats.size : undefined;
-    if (path !== '-' && stats.isFile()) return { source: new FileSource(openSync(path, 'r')), size };
-    return { source: new RememberedSource(openUnseekable(path, stats)), size };
-  } catch (error) {
-    throw new CaptureOpenError(`${name}: ${reasonOf(error as Error)}`, { cause: error });
-  }
-}
-
-function openUnseekable(path: string, stats: Stats): OctetSource {
-  // A named pipe is opened in the background: its writer may not be there yet.
-  if (path !== '-') return new StreamSource(createReadStream(path));
-  return stats.isFile() ? new InheritedFileSource(STANDARD_INPUT) : new StreamSource(process.stdin);
-}
-
-function statsOf(path: string): Stats {
-  return path === '-' ? fstatSync(STANDARD_INPUT) : statSync(path);
-}
-
-function reasonOf(error: Error): string {
-  const { code, errno, message } = error as NodeJS.ErrnoException;
-  // zlib's error numbers are its own.
-  if (code === undefined || code.startsWith('Z_')) return message;
-  return getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
 }

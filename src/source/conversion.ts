@@ -1,33 +1,56 @@
 /** Converts captures, one after the other: what `-r` does. */
-
 import { accessSync, constants } from 'node:fs';
-import { CaptureOpenError, isRegularFile, readCapture } from './capture-file.js';
-import type { Log } from '../service/log.js';
-import { printable } from '../service/log.js';
-import { monotonic } from '../service/monotonic.js';
-import type { Options } from '../cli/option-table.js';
-import type { Pipeline } from '../pipeline.js';
-import { ProgressBar, wantsProgress } from '../observe/progress.js';
-import { isTerminal, STANDARD_ERROR } from '../service/standard-streams.js';
-import type { StopSignal } from '../stop.js';
 import { StartError } from '../cli/errors.js';
+import type { Options } from '../cli/option-table.js';
+import { ProgressBar, wantsProgress } from '../observe/progress.js';
+import type { Log } from '../service/log.js';
+import { monotonic } from '../service/monotonic.js';
+import { isTerminal, STANDARD_ERROR } from '../service/standard-streams.js';
+import { CaptureOpenError, type CaptureOptions, type CaptureProgress, readCapture } from './capture-file.js';
+import { CheckedPackets } from './checked-packets.js';
+import type { Flushable, NamesSource, PacketConsumer } from './consumer.js';
+import { isRegularFile } from './open-octets.js';
 
-/** Reads every capture of `-r`. What is damaged is counted in the pipeline's statistics. Throws a StartError. */
+/** Where the packets of a conversion go, and where it counts what it could not read. */
+export interface ConversionConsumer extends PacketConsumer, NamesSource, Flushable {
+  readonly statistics: {
+    readonly damaged: { add(reason: string): void };
+    readonly states: { readonly ended: number };
+  };
+}
+
+type ConversionOptions = Pick<Options, 'reads' | 'hold' | 'progress'>;
+
+/** Share of `--hold` between two flushes: a record that just missed one still leaves in time. */
+const FLUSHES = 0.9;
+
+/**
+ * Reads every capture of `-r`, until `signal` ends it. Damage is counted in the consumer's statistics. `onOpen` is called once,
+ * when the first capture is open. Throws a StartError when a capture may not be read, or the first one is none.
+ */
 export async function convert(
-  options: Options,
-  pipeline: Pipeline,
+  options: ConversionOptions,
+  consumer: ConversionConsumer,
   log: Log,
-  signal: StopSignal,
+  signal: AbortSignal,
+  onOpen?: () => void,
 ): Promise<void> {
-  for (const path of options.reads) checkReadable(path);
-  const progress = progressBar(options, pipeline);
-  // A pipe may be live: what it brought must not wait for the next packet.
-  const isLive = !options.reads.every(isRegularFile);
-  const timer = isLive ? setInterval(() => pipeline.flush(), options.hold * 900) : undefined;
+  const { reads, hold } = options;
+  for (const path of reads) checkReadable(path);
+  const progress = progressBar(options, consumer);
+  // A pipe may be live: its records must not wait for the next packet.
+  const isLive = !reads.every(isRegularFile);
+  const timer = isLive ? setInterval(() => consumer.flush(), hold * 1000 * FLUSHES) : undefined;
   try {
-    for (const [number, path] of options.reads.entries()) {
+    for (const [index, path] of reads.entries()) {
       if (signal.aborted) break;
-      await convertOne(path, number === 0, pipeline, log, signal, progress.update);
+      const reading = { onOpen: index === 0 ? onOpen : undefined, onProgress: progress.update, signal };
+      await convertOne(path, consumer, log, reading).catch((error: unknown) => {
+        if (!(error instanceof CaptureOpenError)) throw error;
+        if (index === 0) throw new StartError(error.message);
+        consumer.statistics.damaged.add('captureUnreadable');
+        log.error(error.message);
+      });
     }
   } finally {
     clearInterval(timer);
@@ -37,24 +60,19 @@ export async function convert(
 
 async function convertOne(
   path: string,
-  isFirst: boolean,
-  pipeline: Pipeline,
+  consumer: ConversionConsumer,
   log: Log,
-  signal: StopSignal,
-  onProgress: (progress: { octets: number; total: number | undefined }) => void,
+  options: CaptureOptions,
 ): Promise<void> {
-  pipeline.source = path === '-' ? 'standard input' : path;
-  try {
-    const { damage } = await readCapture(path, pipeline, { onProgress, signal });
-    if (damage === undefined) return;
-    pipeline.stats.damaged.add('captureCut');
-    log.warn(`${printable(pipeline.source)}: ${damage}`);
-  } catch (error) {
-    if (!(error instanceof CaptureOpenError)) throw error;
-    if (isFirst) throw new StartError(error.message);
-    pipeline.stats.damaged.add('captureUnreadable');
-    log.error(error.message);
-  }
+  const name = path === '-' ? 'standard input' : path;
+  consumer.source = name;
+  const { damaged } = consumer.statistics;
+  const packets = new CheckedPackets(consumer, (message) => log.warn(`${name}: ${message}`));
+  const { damage } = await readCapture(path, packets, options);
+  if (packets.allUnreadable) damaged.add('unknownLinkType');
+  if (damage === undefined) return;
+  damaged.add('captureCut');
+  log.warn(`${name}: ${damage}`);
 }
 
 function checkReadable(path: string): void {
@@ -62,16 +80,16 @@ function checkReadable(path: string): void {
   try {
     accessSync(path, constants.R_OK);
   } catch (error) {
-    throw new StartError(`${path}: ${reason(error as NodeJS.ErrnoException)}`);
+    throw new StartError(`${path}: ${accessFault(error as NodeJS.ErrnoException)}`);
   }
 }
 
-function reason(error: NodeJS.ErrnoException): string {
+function accessFault(error: NodeJS.ErrnoException): string {
   if (error.code === 'ENOENT') return 'no such file';
   return error.code === 'EACCES' ? 'permission denied' : error.message;
 }
 
-function progressBar(options: Options, pipeline: Pipeline) {
+function progressBar(options: ConversionOptions, consumer: ConversionConsumer) {
   if (!wantsProgress(options.progress, isTerminal(STANDARD_ERROR)))
     return { update: () => {}, clear: () => {} };
   const { stderr } = process;
@@ -81,8 +99,8 @@ function progressBar(options: Options, pipeline: Pipeline) {
     now: monotonic,
   });
   return {
-    update: ({ octets, total }: { octets: number; total: number | undefined }) =>
-      bar.update({ octets, total: total ?? 0, states: pipeline.stats.states.ended }),
+    update: ({ octets, total }: CaptureProgress) =>
+      bar.update({ octets, total: total ?? 0, states: consumer.statistics.states.ended }),
     clear: () => bar.clear(),
   };
 }

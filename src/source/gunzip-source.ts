@@ -1,27 +1,27 @@
-/** A capture's octets out of gzip. Loaded for compressed captures only: zlib costs start-up time. */
+/** Decompresses captures that are compressed with gzip (RFC 1952). Loaded for those only. */
 import { createGunzip, type Gunzip } from 'node:zlib';
 import type { DecompressedSource, RewindableSource } from './octet-source.js';
 
-/** Octets that one step of decompression takes: expanded a thousandfold they still are few megabytes. */
+/** Compressed octets of one step: deflate expands them a thousandfold at most, which is few megabytes. */
 const COMPRESSED_STEP = 4096;
 const DECOMPRESSED_STEP = 65536;
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * gzip, of one or more members. zlib drops what it was about to give when it comes upon damage. So the input is then
- * decompressed once more, octet by octet where the damage lies, and what is whole before it comes out.
+ * One or more gzip members. zlib discards the output of a step in which it finds damage. So the input is then decompressed
+ * once more, octet by octet where the damage is, and everything before it is read.
  */
 export class GunzipSource implements DecompressedSource {
   readonly #source: RewindableSource;
   readonly #compressed = new Uint8Array(COMPRESSED_STEP);
   #inflater = new Inflater();
-  /** Decompressed and not read yet. */
+  /** Decompressed octets that are not read yet. */
   #piece: Uint8Array = NOTHING;
-  /** Octets that the steps so far have given, and octets to drop after a rewind because they were given before. */
-  #given = 0;
-  #surplus = 0;
-  /** The compressed octet from which on a step is one octet. */
+  /** Decompressed octets so far, and how many of them come once more after a rewind and are to be skipped. */
+  #decompressed = 0;
+  #repeated = 0;
+  /** Position in the compressed input from which on a step is one octet. */
   #careful = Number.POSITIVE_INFINITY;
   #failure: Error | undefined;
   #isClosed = false;
@@ -65,11 +65,11 @@ export class GunzipSource implements DecompressedSource {
       if (this.#isClosed) return;
       const inflater = this.#inflater;
       const compressed = this.#compressed.subarray(0, length);
-      this.#give(await (length === 0 ? inflater.finish() : inflater.inflate(compressed)));
+      this.#add(await (length === 0 ? inflater.finish() : inflater.inflate(compressed)));
     } catch (error) {
       if (!isCareful && !isEarlyEnd(error) && this.#inflater.failed && this.#source.rewind()) {
         this.#careful = begin;
-        this.#surplus = this.#given;
+        this.#repeated = this.#decompressed;
         this.#inflater.close();
         this.#inflater = new Inflater();
       } else {
@@ -78,11 +78,11 @@ export class GunzipSource implements DecompressedSource {
     }
   }
 
-  #give(octets: Uint8Array): void {
-    const dropped = Math.min(this.#surplus, octets.length);
-    this.#surplus -= dropped;
-    this.#given += octets.length - dropped;
-    this.#piece = octets.subarray(dropped);
+  #add(octets: Uint8Array): void {
+    const skipped = Math.min(this.#repeated, octets.length);
+    this.#repeated -= skipped;
+    this.#decompressed += octets.length - skipped;
+    this.#piece = octets.subarray(skipped);
   }
 }
 
@@ -91,16 +91,16 @@ function isEarlyEnd(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR';
 }
 
-/** zlib's stream as a function: compressed octets in, all that they give out. */
+/** zlib's stream as a function of compressed octets that returns all that they decompress to. */
 class Inflater {
-  /** Nothing more comes out, whatever goes in. */
+  /** The compressed data has ended, or it was closed. */
   isOver = false;
   failed = false;
   readonly #gunzip: Gunzip;
   #fail: (error: Error) => void = () => {};
 
   constructor() {
-    // Without a bound here zlib would wait for a reader in the middle of a step; the step itself is the bound.
+    // zlib must not wait for a reader in the middle of a step. The length of the step bounds its output.
     const options = { chunkSize: DECOMPRESSED_STEP, readableHighWaterMark: Number.MAX_SAFE_INTEGER };
     this.#gunzip = createGunzip(options);
     this.#gunzip.on('end', () => {
@@ -112,25 +112,25 @@ class Inflater {
     });
   }
 
-  /** The octets handed in may be changed when the promise is settled. */
+  /** The caller may overwrite `compressed` once the promise is settled. */
   inflate(compressed: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#fail = reject;
       this.#gunzip.write(compressed, (error) => {
         if (error) reject(error);
-        else resolve(this.#decompressed());
+        else resolve(this.#output());
       });
     });
   }
 
-  /** All that waits. Node.js 26 gives it in pieces. */
-  #decompressed(): Uint8Array {
+  /** All output so far. Node.js 26 returns it in pieces. */
+  #output(): Uint8Array {
     const pieces: Uint8Array[] = [];
     for (let piece = this.#gunzip.read(); piece !== null; piece = this.#gunzip.read()) pieces.push(piece);
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
 
-  /** Fails when the input must not end here. */
+  /** Ends the input. Rejects when the compressed data is not complete. */
   async finish(): Promise<Uint8Array> {
     if (this.isOver) return NOTHING;
     const rest: Uint8Array[] = [];

@@ -1,47 +1,41 @@
-/** pfsync messages as UDP datagrams, one message each, with or without its IP header: what `--listen` does. */
+/** Receives pfsync messages as UDP datagrams, one message each, with or without its IP header: what `--listen` does. */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { setImmediate } from 'node:timers/promises';
 import { type Cidr, cidrMatcher, isLoopback } from '../cli/cidr.js';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
 import { StartError } from '../cli/errors.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { Log } from '../service/log.js';
+import type { DatagramConsumer, NamesSource } from './consumer.js';
 
-/** What the kernel is asked to hold while we are busy; the least that BSD's search for an allowed size goes down to. */
+/** Octets of the kernel's receive buffer: as requested, and the least that is tried where the system allows less. */
 const RECEIVE_BUFFER = 8 << 20;
 const LEAST_BUFFER = 64 << 10;
 
-/** Octets that may wait here while the collectors cannot take more. */
-const MOST_WAITING = 16 << 20;
+/** Octets that are queued while the consumer is congested, and what a datagram counts beyond its length: empty ones take memory, too. */
+const LONGEST_QUEUE = 16 << 20;
+export const QUEUED_DATAGRAM = 128;
 
-/** Senders that are counted each on its own; the others share one account. */
+/** Senders that are counted one by one; all others are counted together. */
 const MOST_SENDERS = 1024;
 
 const LONGEST_DATAGRAM = 65535;
 
-/** Turns of the event loop without a datagram after which the socket is empty, and how many are waited for at most. */
+/** At the end the socket is empty after so many turns of the event loop without a datagram; the second is the limit of all turns. */
 const SILENT_TURNS = 3;
 const MOST_TURNS = 10_000;
 
-/** Where messages go. `source` names for log messages what the next one comes from. */
-export interface DatagramConsumer {
-  source: string;
-  /** `time` is the arrival, in milliseconds since the epoch. The view is valid during the call only. */
-  datagram(view: DataView, length: number, time: number): void;
-  readonly isCongested: boolean;
-  drained(): Promise<void>;
-}
-
 export interface ListenerOptions {
   readonly endpoint: Endpoint;
-  /** Senders that are heard. None given: those of this machine. */
+  /** Senders whose datagrams are read; this machine's own when it is empty. */
   readonly allow: readonly Cidr[];
-  readonly consumer: DatagramConsumer;
+  readonly consumer: DatagramConsumer & NamesSource;
   readonly log: Log;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
   readonly platform?: NodeJS.Platform;
   readonly mostSenders?: number;
-  readonly mostWaiting?: number;
+  /** Octets that may be queued. */
+  readonly longestQueue?: number;
 }
 
 export interface SenderCounters {
@@ -53,7 +47,7 @@ export interface ListenerCounters {
   received: number;
   /** Datagrams of senders that are not allowed. */
   refused: number;
-  /** Datagrams that came while too many were waiting already. */
+  /** Datagrams that were dropped because the queue was full. */
   overflows: number;
 }
 
@@ -61,7 +55,7 @@ export class Listener {
   readonly counters: ListenerCounters = { received: 0, refused: 0, overflows: 0 };
   /** By address. */
   readonly senders = new Map<string, SenderCounters>();
-  /** Senders beyond the most that are counted each on its own. */
+  /** Senders beyond the most that are counted one by one. */
   readonly otherSenders: SenderCounters = { datagrams: 0, octets: 0 };
   readonly #options: Required<ListenerOptions>;
   readonly #name: string;
@@ -69,17 +63,18 @@ export class Listener {
   readonly #socket: Socket;
   readonly #octets = new Uint8Array(LONGEST_DATAGRAM);
   readonly #view = new DataView(this.#octets.buffer);
-  #waiting: { message: Uint8Array; time: number }[] = [];
-  #waitingOctets = 0;
-  /** Datagrams taken off the socket, whatever became of them. */
-  #seen = 0;
-  #catchingUp: Promise<void> | undefined;
+  #queue: { message: Uint8Array; time: number }[] = [];
+  #queuedOctets = 0;
+  /** Datagrams read from the socket, whatever became of them. */
+  #read = 0;
+  /** Passes the queue on; undefined while there is none. */
+  #draining: Promise<void> | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = {
       platform: process.platform,
       mostSenders: MOST_SENDERS,
-      mostWaiting: MOST_WAITING,
+      longestQueue: LONGEST_QUEUE,
       ...options,
     };
     const { endpoint, allow } = options;
@@ -89,7 +84,7 @@ export class Listener {
     this.#socket.on('message', (message, sender) => this.#received(message, sender));
   }
 
-  /** Resolves when datagrams are received. Throws a StartError. */
+  /** Resolves when the socket is open. Throws a StartError. */
   async start(): Promise<void> {
     const { endpoint, log } = this.#options;
     const socket = this.#socket;
@@ -106,27 +101,27 @@ export class Listener {
     log.info(`listening on ${endpoint.host}, port ${this.port}`);
   }
 
-  /** The port that the kernel chose, when none was asked for. */
+  /** The port of the socket: the kernel chose it when the endpoint's is 0. */
   get port(): number {
     return this.#socket.address().port;
   }
 
-  /** Takes in what has arrived already, then closes. */
+  /** Reads what has arrived already, and closes the socket. */
   async stop(): Promise<void> {
     for (let silent = 0, turns = 0; silent < SILENT_TURNS && turns < MOST_TURNS; turns++) {
-      const before = this.#seen;
+      const before = this.#read;
       await setImmediate();
-      silent = this.#seen === before ? silent + 1 : 0;
+      silent = this.#read === before ? silent + 1 : 0;
     }
-    await this.#catchingUp;
+    await this.#draining;
     await new Promise<void>((resolve) => this.#socket.close(resolve));
   }
 
   #received(message: Uint8Array, { address }: RemoteInfo): void {
-    this.#seen++;
-    const { consumer, clock, mostWaiting, log } = this.#options;
-    const sender = this.senders.get(address);
-    if (sender === undefined && !this.#isAllowed(address)) {
+    this.#read++;
+    const { consumer, clock, longestQueue, log } = this.#options;
+    const known = this.senders.get(address);
+    if (known === undefined && !this.#isAllowed(address)) {
       this.counters.refused++;
       log.limited(
         `${this.#name} refused`,
@@ -134,51 +129,52 @@ export class Listener {
       );
       return;
     }
-    const account = sender ?? this.#accountOf(address);
-    account.datagrams++;
-    account.octets += message.length;
-    if (this.#catchingUp === undefined && !consumer.isCongested) {
-      this.#pass(message, clock());
+    const sender = known ?? this.#addSender(address);
+    sender.datagrams++;
+    sender.octets += message.length;
+    if (this.#draining === undefined && !consumer.isCongested) {
+      this.#passOn(message, clock());
       return;
     }
-    if (this.#waitingOctets + message.length > mostWaiting) {
+    const octets = message.length + QUEUED_DATAGRAM;
+    if (this.#queuedOctets + octets > longestQueue) {
       this.counters.overflows++;
       log.limited(`${this.#name} full`, `${this.#name}: datagrams lost, because the collectors take no more`);
       return;
     }
-    this.#waiting.push({ message, time: clock() });
-    this.#waitingOctets += message.length;
-    this.#catchingUp ??= this.#catchUp();
+    this.#queue.push({ message, time: clock() });
+    this.#queuedOctets += octets;
+    this.#draining ??= this.#drain();
   }
 
-  #accountOf(address: string): SenderCounters {
+  #addSender(address: string): SenderCounters {
     if (this.senders.size >= this.#options.mostSenders) return this.otherSenders;
-    const account = { datagrams: 0, octets: 0 };
-    this.senders.set(address, account);
-    return account;
+    const sender = { datagrams: 0, octets: 0 };
+    this.senders.set(address, sender);
+    return sender;
   }
 
-  #pass(message: Uint8Array, time: number): void {
+  #passOn(message: Uint8Array, time: number): void {
     const { consumer } = this.#options;
     this.counters.received++;
-    // One view for all: a new one for each datagram costs more than the copy.
+    // One view for all datagrams: a new one for each costs more than the copy.
     this.#octets.set(message);
     consumer.source = this.#name;
     consumer.datagram(this.#view, message.length, time);
   }
 
-  async #catchUp(): Promise<void> {
+  async #drain(): Promise<void> {
     const { consumer } = this.#options;
-    while (this.#waiting.length > 0) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const { message, time } of waiting) {
+    while (this.#queue.length > 0) {
+      const queue = this.#queue;
+      this.#queue = [];
+      for (const { message, time } of queue) {
         if (consumer.isCongested) await consumer.drained();
-        this.#waitingOctets -= message.length;
-        this.#pass(message, time);
+        this.#queuedOctets -= message.length + QUEUED_DATAGRAM;
+        this.#passOn(message, time);
       }
     }
-    this.#catchingUp = undefined;
+    this.#draining = undefined;
   }
 
   #enlargeBuffer(): void {
@@ -192,13 +188,13 @@ export class Listener {
   }
 }
 
-/** What bounds a receive buffer. OpenBSD's bound is compiled in. */
+/** The setting that limits a receive buffer. OpenBSD's limit is compiled in. */
 const SETTINGS: Partial<Record<NodeJS.Platform, string>> = {
   linux: 'net.core.rmem_max',
   freebsd: 'kern.ipc.maxsockbuf',
 };
 
-/** Asks for as much as wanted and answers with what there is. Linux cuts silently, the others refuse what is too much. */
+/** Enlarges the buffer as far as the system allows, and returns its size. Linux cuts the size silently, other systems refuse one that is too large. */
 function enlargeReceiveBuffer(socket: Socket, platform: NodeJS.Platform): number {
   for (let wanted = RECEIVE_BUFFER; wanted >= LEAST_BUFFER; wanted /= 2) {
     try {
@@ -209,7 +205,7 @@ function enlargeReceiveBuffer(socket: Socket, platform: NodeJS.Platform): number
     }
   }
   const given = socket.getRecvBufferSize();
-  // Linux doubles it for its own bookkeeping and tells the double, socket(7).
+  // Linux doubles the size for its own bookkeeping, and returns the double: socket(7).
   return platform === 'linux' ? given / 2 : given;
 }
 

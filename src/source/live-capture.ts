@@ -1,15 +1,17 @@
 /**
- * Packets from an interface, through the system's tcpdump as a child: what `-i` does. A tcpdump that ends by itself, or whose
- * interface went away, is started again.
+ * Packets from an interface, through the system's tcpdump as a child process: what `-i` does. A tcpdump that ends by itself,
+ * as when its interface goes away, is started again.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Packet } from '../../protocol/capture/packet.js';
-import { CaptureOpenError, type PacketConsumer, readCaptureStream } from './capture-file.js';
-import { printable } from '../cli/printable.js';
-import { type Log } from '../service/log.js';
+import { StartError } from '../cli/errors.js';
+import type { Log } from '../service/log.js';
 import type { CommandRun, SpawnCommand } from '../service/privileged-shell.js';
+import { CaptureOpenError, readCaptureStream } from './capture-file.js';
+import { CheckedPackets } from './checked-packets.js';
+import type { NamesSource, PacketConsumer } from './consumer.js';
 import {
   type CaptureRequest,
   missingTcpdump,
@@ -18,35 +20,33 @@ import {
   TcpdumpReport,
   tcpdumpArguments,
 } from './tcpdump.js';
-import { StartError } from '../cli/errors.js';
+import { type StartTimer, startTimer, type Timer } from './timer.js';
 
-/** Milliseconds until a new start: from the first to the longest, doubling; the first again after a run of so long. */
+/** Milliseconds until a new start: doubled from the first to the longest, and the first again after a run of this length. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 const GOOD_RUN = 10_000;
 
-/** Milliseconds that tcpdump has to end when it is told to, and to tell statistics when it is asked. */
-const PATIENCE = 2000;
-const STATISTICS_PATIENCE = 500;
+/** Milliseconds that tcpdump has to end after SIGTERM, and to print the statistics that were requested. */
+const STOP_TIMEOUT = 2000;
+const STATISTICS_TIMEOUT = 500;
 
-/** Where tcpdump is when the path of an ordinary user does not tell. */
+/** Where tcpdump may be, added to the path: an ordinary user's has none of these. */
 const SYSTEM_PATH = '/usr/sbin:/sbin:/usr/local/sbin';
 
-/** Where packets go. `source` names for messages what the next packet comes from. */
-export interface LiveConsumer extends PacketConsumer {
-  source: string;
-}
+export type LiveConsumer = PacketConsumer & NamesSource;
 
 export interface LiveCaptureOptions extends CaptureRequest {
   readonly consumer: LiveConsumer;
   readonly log: Log;
-  /** Milliseconds that only go forward. */
+  /** Milliseconds of a clock that never goes back. */
   readonly clock: () => number;
   /** tcpdump, and what is to stand before it. */
   readonly command?: readonly string[];
   readonly platform?: NodeJS.Platform;
-  /** How it is started: as our own child, or by who keeps the rights that we give up. */
+  /** Starts it: as our own child, or through the shell that keeps the rights that we drop. */
   readonly spawn?: SpawnCommand;
+  readonly startTimer?: StartTimer;
 }
 
 export interface LiveCounters {
@@ -54,9 +54,9 @@ export interface LiveCounters {
   restarts: number;
   /** Packets that came in. */
   received: number;
-  /** Packets that the kernel had no room for, as tcpdump told when it last did. */
+  /** Packets that the kernel had no room for, as tcpdump last reported. */
   kernelDrops: number;
-  /** Packets that the kernel had, as tcpdump told, and that tcpdump ended without reading. */
+  /** Packets that passed tcpdump's filter and that it ended without reading. */
   unread: number;
   /** Runs of tcpdump that ended in the middle of a packet. */
   cut: number;
@@ -68,24 +68,27 @@ interface Run {
   readonly report: TcpdumpReport;
   readonly startedAt: number;
   readonly giveUp: AbortController;
-  /** Resolves when it has ended and everything it wrote is read. */
+  /** Resolves when it has ended and all its output is read. */
   readonly over: Promise<void>;
 }
 
 export class LiveCapture {
   readonly #options: Required<LiveCaptureOptions>;
+  readonly #packets: PacketConsumer;
   readonly #past = { kernelDrops: 0, unread: 0 };
   #received = 0;
   #restarts = 0;
   #cut = 0;
   #pause = FIRST_PAUSE;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #run: Run | undefined;
   #isStopped = false;
   #hasListened = false;
 
   constructor(options: LiveCaptureOptions) {
-    this.#options = { command: ['tcpdump'], platform: process.platform, spawn: spawnChild, ...options };
+    const defaults = { command: ['tcpdump'], platform: process.platform, spawn: spawnChild, startTimer };
+    this.#options = { ...defaults, ...options };
+    this.#packets = this.#consumer();
   }
 
   get interfaceName(): string {
@@ -116,6 +119,7 @@ export class LiveCapture {
     });
     if (failure === undefined) {
       log.info(`capturing on ${run.report.listening}`);
+      if (run.report.isPflog) log.warn(`-i ${interfaceName}: it shows packets, not states: capture pfsync0`);
       return;
     }
     await run.over;
@@ -125,35 +129,38 @@ export class LiveCapture {
     throw startFailure(platform, this.#options, run.report.complaint);
   }
 
-  /** Ends tcpdump and takes in what it still wrote. */
+  /** Ends tcpdump and reads the rest of its output. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     const run = this.#run;
     if (run === undefined) return;
     run.child.kill('SIGTERM');
-    const timer = setTimeout(() => {
+    const timer = this.#options.startTimer(STOP_TIMEOUT, () => {
       if (hasEnded(run.child)) return;
-      // It may belong to another user by now: then closing its output must be enough.
+      // It may run as another user by now: then all that can be done is to close its output.
       if (!run.child.kill('SIGKILL')) run.giveUp.abort();
-    }, PATIENCE);
+    });
     await run.over;
-    clearTimeout(timer);
+    timer.cancel();
   }
 
-  /** Asks tcpdump what the kernel dropped so far. Resolves when it has told, or does not want to. */
+  /** Requests the kernel's drop counter. Resolves when tcpdump has printed it, or does not in time. */
   async requestStatistics(): Promise<void> {
     const signal = statisticsSignal(this.#options.platform);
     const run = this.#run;
     if (signal === undefined || run?.report.listening === undefined || hasEnded(run.child)) return;
     const { report, child } = run;
-    const before = report.tellings;
-    const patience = AbortSignal.timeout(STATISTICS_PATIENCE);
-    if (!child.kill(signal)) return;
-    // It writes its line in pieces.
-    while (report.tellings === before && !patience.aborted) {
-      await once(child.stderr, 'data', { signal: patience }).catch(() => {});
+    const before = report.dropReports;
+    const timeout = new AbortController();
+    const timer = this.#options.startTimer(STATISTICS_TIMEOUT, () => timeout.abort());
+    if (child.kill(signal)) {
+      // Its line may arrive in pieces.
+      while (report.dropReports === before && !timeout.signal.aborted) {
+        await once(child.stderr, 'data', { signal: timeout.signal }).catch(() => {});
+      }
     }
+    timer.cancel();
   }
 
   #spawn(): Run {
@@ -163,7 +170,7 @@ export class LiveCapture {
     const args = [...before, ...tcpdumpArguments(platform, this.#options)];
     const child = spawn(program!, args, { PATH: path, LC_ALL: 'C' });
     const report = new TcpdumpReport();
-    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#heard(report, text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#readReport(report, text));
     const giveUp = new AbortController();
     const over = this.#follow(child, report, giveUp.signal);
     const run = { child, report, startedAt: clock(), giveUp, over };
@@ -171,7 +178,7 @@ export class LiveCapture {
     return run;
   }
 
-  #heard(report: TcpdumpReport, text: string): void {
+  #readReport(report: TcpdumpReport, text: string): void {
     const wasListening = report.listening !== undefined;
     report.add(text);
     if (wasListening || report.listening === undefined) return;
@@ -183,7 +190,7 @@ export class LiveCapture {
   }
 
   async #follow(child: CommandRun, report: TcpdumpReport, signal: AbortSignal): Promise<void> {
-    child.on('error', () => {}); // A failed start, or a signal that was not allowed.
+    child.on('error', () => {}); // The start failed, or a signal was not allowed.
     const closed = new Promise<void>((resolve) => {
       child.once('close', () => resolve());
       signal.addEventListener('abort', () => {
@@ -200,20 +207,20 @@ export class LiveCapture {
 
   async #read(stdout: Readable, signal: AbortSignal): Promise<void> {
     try {
-      const { damage } = await readCaptureStream(stdout, this.#consumer(), { signal });
+      const { damage } = await readCaptureStream(stdout, this.#packets, { signal });
       if (damage === undefined) return;
       this.#cut++;
       if (!this.#isStopped)
         this.#options.log.limited(this.#key, `${this.interfaceName}: the capture ${damage}`);
     } catch (error) {
-      // Nothing was written: what tcpdump said instead is in its report.
+      // No capture was written: the report has tcpdump's reason.
       if (!(error instanceof CaptureOpenError)) throw error;
     }
   }
 
   #consumer(): PacketConsumer {
-    const { consumer, interfaceName } = this.#options;
-    return {
+    const { consumer, interfaceName, log } = this.#options;
+    const counted = {
       packet: (packet: Packet) => {
         this.#received++;
         consumer.source = interfaceName;
@@ -224,33 +231,34 @@ export class LiveCapture {
       },
       drained: () => consumer.drained(),
     };
+    return new CheckedPackets(counted, (message) => log.warn(`${interfaceName}: ${message}`));
   }
 
   #ended(report: TcpdumpReport): void {
     const { received, dropped, captured, complaint } = report;
-    const lived = this.#options.clock() - this.#run!.startedAt;
+    const duration = this.#options.clock() - this.#run!.startedAt;
     this.#run = undefined;
     this.#past.kernelDrops += dropped;
     this.#past.unread += Math.max(0, received - dropped - (captured ?? received));
     if (this.#isStopped || !this.#hasListened) return;
-    if (report.listening !== undefined && lived >= GOOD_RUN) this.#pause = FIRST_PAUSE;
-    this.#later(complaint === '' ? 'ended' : complaint);
+    if (report.listening !== undefined && duration >= GOOD_RUN) this.#pause = FIRST_PAUSE;
+    this.#startLater(complaint === '' ? 'ended' : complaint);
   }
 
-  #later(why: string): void {
+  #startLater(reason: string): void {
     const pause = this.#pause;
     this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
     this.#options.log.limited(
       this.#key,
-      `${this.interfaceName}: tcpdump: ${printable(why)}; again in ${pause / 1000} s`,
+      `${this.interfaceName}: tcpdump: ${reason}; again in ${pause / 1000} s`,
     );
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#options.startTimer(pause, () => {
       try {
         this.#spawn();
       } catch (error) {
-        this.#later((error as Error).message);
+        this.#startLater((error as Error).message);
       }
-    }, pause);
+    });
   }
 
   get #key(): string {
@@ -259,7 +267,7 @@ export class LiveCapture {
 }
 
 const spawnChild: SpawnCommand = (program, args, env) => {
-  // A signal to the terminal's process group is for us alone: it is we who end tcpdump.
+  // In a process group of its own, so that a signal to the terminal's group does not end it before us.
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
   const { stdout, stderr } = child;
   if (stdout && stderr) return Object.assign(child, { stdout, stderr });

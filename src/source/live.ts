@@ -1,43 +1,65 @@
-/** The live sources: interfaces, datagrams and pfctl, opened together and ended together. What `-i` and `--listen` do. */
-
+/** The live sources: interfaces, datagrams and pfctl, opened together and closed together. What `-i`, `--listen` and `--pfctl` do. */
 import { lookup } from 'node:dns/promises';
-import { Listener } from './listener.js';
-import { LiveCapture } from './live-capture.js';
+import type { Packet } from '../../protocol/capture/packet.js';
+import type { Options } from '../cli/option-table.js';
+import type { Endpoint } from '../cli/option-values.js';
 import type { Log } from '../service/log.js';
 import { monotonic } from '../service/monotonic.js';
-import type { Options } from '../cli/option-table.js';
-import { PFCTL, PfctlPoller } from './pfctl.js';
-import type { Pipeline } from '../pipeline.js';
 import { PrivilegedShells } from '../service/privileged-shell.js';
-import { SelfFilter } from '../flow/self.js';
+import type { DatagramConsumer, Flushable, NamesSource, PacketConsumer } from './consumer.js';
+import { Listener } from './listener.js';
+import { LiveCapture } from './live-capture.js';
+import { PFCTL, PfctlPoller } from './pfctl.js';
+import type { StateCounters } from './pfctl-text.js';
 
 /** Share of `--hold` between two flushes: a record that just missed one still leaves in time. */
 const FLUSHES = 0.9;
 
+/** Where the input of live sources goes, and where they count what was lost. */
+export interface LiveSourcesConsumer extends PacketConsumer, DatagramConsumer, NamesSource, Flushable {
+  readonly statistics: { readonly sources: SourceCounters };
+  /** Counters of a state (valid during the call only) from a poll that began at `startedAt`. Whether the state is known. */
+  reportCounters(counters: StateCounters, startedAt: number): boolean;
+}
+
+/** Sums over all live sources. */
+export interface SourceCounters {
+  /** Packets that the kernel had no room for, and those that tcpdump ended without reading. */
+  kernelDrops: number;
+  unread: number;
+  /** Times that capturing went on with a new tcpdump. */
+  restarts: number;
+  /** Datagrams of senders that are not allowed, and those dropped because the queue was full. */
+  refused: number;
+  overflows: number;
+  pfctlRuns: number;
+  pfctlFailures: number;
+}
+
 export class LiveSources {
-  readonly #pipeline: Pipeline;
+  readonly #consumer: LiveSourcesConsumer;
   readonly #captures: readonly LiveCapture[];
   readonly #listeners: readonly Listener[];
   readonly #poller: PfctlPoller | undefined;
   readonly #hold: number;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `rights`: ours stay as they are, or will be dropped, so that somebody else has to start tcpdump again. */
-  constructor(options: Options, pipeline: Pipeline, log: Log, rights: 'kept' | 'dropped') {
+  /** `rights`: whether we keep ours, or will drop them, so that a shell has to keep those that tcpdump needs. */
+  constructor(options: Options, consumer: LiveSourcesConsumer, log: Log, rights: 'kept' | 'dropped') {
     const { interfaces, captureFilter, listen, allow, hold } = options;
-    const consumer = hold === 0 ? flushing(pipeline) : pipeline;
+    const input = hold === 0 ? flushing(consumer) : consumer;
     const clock = monotonic;
     const spawn = rights === 'dropped' ? new PrivilegedShells().spawn : undefined;
-    this.#pipeline = pipeline;
+    this.#consumer = consumer;
     this.#hold = hold;
     this.#captures = interfaces.map((interfaceName) => {
-      const request = { interfaceName, filter: captureFilter, consumer, log, clock };
+      const request = { interfaceName, filter: captureFilter, consumer: input, log, clock };
       return new LiveCapture(spawn === undefined ? request : { ...request, spawn });
     });
     this.#listeners = listen.map(
-      (endpoint) => new Listener({ endpoint, allow, consumer, log, clock: Date.now }),
+      (endpoint) => new Listener({ endpoint, allow, consumer: input, log, clock: Date.now }),
     );
-    this.#poller = options.pfctl ? poller(options, pipeline, log) : undefined;
+    this.#poller = options.pfctl ? poller(options, consumer, log) : undefined;
   }
 
   /** Resolves when everything is open. Throws a StartError; what is open by then is closed again. */
@@ -53,10 +75,10 @@ export class LiveSources {
       throw error;
     }
     this.#poller?.start();
-    if (this.#hold > 0) this.#timer = setInterval(() => this.#pipeline.flush(), this.#hold * 1000 * FLUSHES);
+    if (this.#hold > 0) this.#timer = setInterval(() => this.#consumer.flush(), this.#hold * 1000 * FLUSHES);
   }
 
-  /** Takes in what has arrived already, and ends. */
+  /** Reads what has arrived already, and closes everything. */
   async stop(): Promise<void> {
     await this.#poller?.stop();
     await Promise.all([...this.#captures, ...this.#listeners].map((source) => source.stop()));
@@ -64,14 +86,15 @@ export class LiveSources {
     this.count();
   }
 
-  /** Asks for the kernel's drops, and brings the sources' counters into the statistics. */
+  /** Requests the kernel's drop counters, and brings the counters of all sources into the statistics. */
   async askKernel(): Promise<void> {
     await Promise.all(this.#captures.map((capture) => capture.requestStatistics()));
     this.count();
   }
 
+  /** Brings the counters of all sources into the statistics. */
   count(): void {
-    const { sources } = this.#pipeline.stats;
+    const { sources } = this.#consumer.statistics;
     const captures = this.#captures.map(({ counters }) => counters);
     const listeners = this.#listeners.map(({ counters }) => counters);
     sources.kernelDrops = sum(captures.map(({ kernelDrops }) => kernelDrops));
@@ -84,54 +107,62 @@ export class LiveSources {
   }
 }
 
-/** Knows the states of our own exports, by every address that the collectors' names stand for. */
-export async function selfFilter({
-  collectors,
-  relay,
-  excludeSelf,
-}: Options): Promise<SelfFilter | undefined> {
-  const ends = relay === undefined ? collectors : [...collectors, relay];
-  if (!excludeSelf || ends.length === 0) return undefined;
-  const filter = new SelfFilter();
-  for (const { host, port } of ends) {
-    // A name that nobody knows is the exporter's to complain of.
-    const addresses = await lookup(host, { all: true }).catch(() => []);
-    for (const { address } of addresses) filter.add(address, port);
-  }
-  return filter;
+/** What of the options says where our own exports go. */
+export interface OwnExports {
+  readonly collectors: readonly Pick<Endpoint, 'host' | 'port'>[];
+  readonly relay?: Pick<Endpoint, 'host' | 'port'>;
+  /** Whether their states are to be left out. */
+  readonly excludeSelf: boolean;
 }
 
-function poller(options: Options, pipeline: Pipeline, log: Log): PfctlPoller {
+export interface OwnAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Every address that the names of collectors and relay stand for. Empty when the states of our own exports are to be kept. */
+export async function ownAddresses({ collectors, relay, excludeSelf }: OwnExports): Promise<OwnAddress[]> {
+  if (!excludeSelf) return [];
+  const ends = relay === undefined ? collectors : [...collectors, relay];
+  const resolved = ends.map(async ({ host, port }) => {
+    // That a name is unknown is reported where the export is opened.
+    const addresses = await lookup(host, { all: true }).catch(() => []);
+    return addresses.map(({ address }) => ({ address, port }));
+  });
+  return (await Promise.all(resolved)).flat();
+}
+
+function poller(options: Options, consumer: LiveSourcesConsumer, log: Log): PfctlPoller {
   return new PfctlPoller({
     command: options.pfctlCommand ?? PFCTL,
     interval: options.pfctlInterval,
     log,
     clock: Date.now,
-    onCounters: (counters) => pipeline.told(counters, Date.now()),
+    onCounters: (counters, startedAt) => consumer.reportCounters(counters, startedAt),
   });
 }
 
-/** With `--hold 0` nothing waits to be filled up. */
-function flushing(pipeline: Pipeline) {
+/** With `--hold 0` no record waits for a datagram to be full. */
+function flushing(consumer: LiveSourcesConsumer): PacketConsumer & DatagramConsumer & NamesSource {
   return {
     get source() {
-      return pipeline.source;
+      return consumer.source;
     },
     set source(name: string) {
-      pipeline.source = name;
+      consumer.source = name;
     },
-    packet(packet: Parameters<Pipeline['packet']>[0]) {
-      pipeline.packet(packet);
-      pipeline.flush();
+    packet(packet: Packet) {
+      consumer.packet(packet);
+      consumer.flush();
     },
     datagram(view: DataView, length: number, time: number) {
-      pipeline.datagram(view, length, time);
-      pipeline.flush();
+      consumer.datagram(view, length, time);
+      consumer.flush();
     },
     get isCongested() {
-      return pipeline.isCongested;
+      return consumer.isCongested;
     },
-    drained: () => pipeline.drained(),
+    drained: () => consumer.drained(),
   };
 }
 

@@ -3,24 +3,24 @@ import { closeSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 
 export interface OctetSource {
-  /** Octets of input consumed so far: of the compressed ones when it is compressed. */
+  /** Octets of input read so far: compressed ones when the input is compressed. */
   readonly consumed: number;
   /**
-   * Puts at most `length` octets into `target` from `at` on; the answer is how many, 0 at the end or when it was closed.
-   * Fails when the input does.
+   * Writes at most `length` octets into `target` from `at` on and returns how many, 0 at the end of the input and after
+   * `close`. Throws, or rejects, when the input cannot be read.
    */
   read(target: Uint8Array, at: number, length: number): number | Promise<number>;
   close(): void;
 }
 
-/** Compressed octets, decompressed. */
+/** Decompresses its input. */
 export interface DecompressedSource extends OctetSource {
-  /** Whether the input ended before its compressed data did. */
+  /** Whether `error` says that the input ended before its compressed data did. */
   endsEarly(error: Error): boolean;
 }
 
 export interface RewindableSource extends OctetSource {
-  /** Goes back to the first octet. False, and nothing is changed, when that octet is gone. */
+  /** Goes back to the first octet. False, without effect, when that octet is not kept any more. */
   rewind(): boolean;
 }
 
@@ -35,7 +35,7 @@ export class FileSource implements RewindableSource {
   readonly #descriptor: number;
   #isClosed = false;
 
-  /** Takes the open file over and reads it from its first octet. */
+  /** Reads the open file from its first octet, and owns the descriptor from now on. */
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
   }
@@ -58,7 +58,7 @@ export class FileSource implements RewindableSource {
   }
 }
 
-/** A regular file that somebody else opened, from where they left it; it stays open. */
+/** A regular file that is open already, as standard input: read from its current position, and not closed. */
 export class InheritedFileSource implements OctetSource {
   consumed = 0;
   readonly #descriptor: number;
@@ -80,7 +80,7 @@ export class InheritedFileSource implements OctetSource {
   }
 }
 
-/** Anything that arrives in pieces. What is not asked for stays where it is, so that a fast sender has to wait. */
+/** A stream. It is read only as octets are requested, so a fast sender has to wait. */
 export class StreamSource implements OctetSource {
   consumed = 0;
   readonly #stream: Readable;
@@ -117,14 +117,14 @@ export class StreamSource implements OctetSource {
       const { done, value } = await this.#pieces.next();
       return done ? undefined : value;
     } catch (error) {
-      // Closing it while it waits ends the waiting with an error, which is none.
+      // A stream that is destroyed during the read rejects it: no fault of the input.
       if (this.#isClosed) return undefined;
       throw error;
     }
   }
 }
 
-/** Keeps the first megabyte of what cannot be read twice. */
+/** Keeps the first megabyte of a source that cannot be read twice. */
 export class RememberedSource implements RewindableSource {
   consumed = 0;
   readonly #source: OctetSource;
@@ -154,7 +154,7 @@ export class RememberedSource implements RewindableSource {
     this.#source.close();
   }
 
-  /** A first read must not be longer than what is kept. */
+  /** Reads no more than the history holds at once, so that the first read is kept whole. */
   async #readOn(target: Uint8Array, at: number, length: number): Promise<number> {
     const read = await this.#source.read(target, at, Math.min(length, HISTORY));
     if (this.consumed + read <= HISTORY) this.#history.set(target.subarray(at, at + read), this.consumed);

@@ -1,12 +1,13 @@
 /**
- * Counters from the firewall itself: runs pfctl(8), here or over ssh(1), and reads the state table that it prints.
- * A run that fails, hangs or prints something else is ended, counted and tried again later; the flow of packets never waits for it.
+ * Counters from the firewall itself: polls the state table as pfctl(8) prints it. A poll that fails, hangs or prints
+ * something else is ended, counted and repeated later; packets never wait for it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { printable } from '../cli/printable.js';
-import { IdOrder, type StateCounters, StateListParser } from './pfctl-text.js';
+import { IdOrder } from './id-order.js';
+import { type Ending, type OutputReader, PfctlCommand, quote } from './pfctl-command.js';
+import { type StateCounters, StateListParser } from './pfctl-text.js';
+import { type StartTimer, startTimer, type Timer } from './timer.js';
 
 /** What `--pfctl` runs. */
 export const PFCTL = ['pfctl', '-vvss'] as const;
@@ -19,27 +20,33 @@ export interface PfctlLog {
 export interface PfctlOptions {
   /** A program and its arguments, or a line for /bin/sh. */
   readonly command: readonly string[] | string;
-  /** Seconds from start to start. */
+  /** Seconds from the start of a poll to the start of the next. */
   readonly interval: number;
-  /** Seconds that a run may take; the interval, and 10 at least, when not told. */
+  /** Seconds that a poll may take; by default the interval, and 10 at least. */
   readonly timeout?: number;
-  /** Takes the counters of a state (valid during the call only) and tells whether such a state is known. */
-  readonly onCounters: (counters: StateCounters) => boolean;
+  /**
+   * Takes the counters of a state (valid during the call only) from a poll that began at `startedAt`, and returns whether
+   * the state is known. What the counters say was true at some time after `startedAt`.
+   */
+  readonly onCounters: CountersReader;
   readonly log: PfctlLog;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  readonly startTimer?: StartTimer;
 }
 
+type CountersReader = (counters: StateCounters, startedAt: number) => boolean;
+
 /**
- * Why a run failed: it could not be started, left with a status, was killed by somebody else, printed something but no state,
- * took too long, or its output could not be read.
+ * Why a poll failed: the command could not be started, exited with a status, was killed by another process, printed
+ * something but no state, took too long, or its output could not be read.
  */
 export type PfctlFailure = 'spawn' | 'exit' | 'signal' | 'garbled' | 'timeout' | 'read';
 
-/** Sums over all runs. A failed run may have told states before it failed. */
+/** Sums over all polls. A failed poll may have reported states before it failed. */
 export interface PfctlCounters {
   runs: number;
-  /** Of all reasons. */
+  /** For all reasons. */
   failures: number;
   timeouts: number;
   readonly reasons: Record<PfctlFailure, number>;
@@ -48,11 +55,11 @@ export interface PfctlCounters {
   known: number;
   /** Blocks and lines that could not be read. */
   unparsed: number;
-  /** When the last good run ended, in milliseconds since the epoch; 0 is never. */
+  /** When the last successful poll ended, in milliseconds since the epoch; 0 is never. */
   lastSuccess: number;
 }
 
-/** How a run went. `stopped` is `stop` and no failure. */
+/** The result of a poll. `stopped` is no failure. */
 export interface PfctlRun {
   readonly result: 'success' | 'stopped' | PfctlFailure;
   readonly states: number;
@@ -60,30 +67,13 @@ export interface PfctlRun {
   readonly unparsed: number;
 }
 
-/** Why a run is ended before its time. */
-type Interruption = 'timeout' | 'stopped';
-interface Ending {
-  readonly interruption?: Interruption | undefined;
-  readonly error?: Error;
-  readonly code?: number | null;
-  readonly signal?: string | null;
-  /** Not even SIGKILL ended it: pfctl can hang in the kernel. */
-  readonly isStuck?: boolean;
-  /** The last line of standard error. */
-  readonly message?: string;
-  /** Seconds. */
-  readonly timeout?: number;
-}
-
+/** Seconds. */
 const LEAST_TIMEOUT = 10;
 /** Milliseconds. */
 const LONGEST_PAUSE = 300_000;
-/** Seconds from SIGTERM to SIGKILL, and from there to giving up. */
-const GRACE = 1;
 const WARNING_INTERVAL = 60_000;
-const LONGEST_QUOTE = 200;
 
-/** Milliseconds from the start of a run to the next one's, after so many failures in a row: doubled from the second one on. */
+/** Milliseconds from the start of a poll to the next one's, after `failures` in a row: doubled from the second failure on. */
 export function runInterval(interval: number, failures: number): number {
   const usual = interval * 1000;
   return Math.max(usual, Math.min(LONGEST_PAUSE, usual * 2 ** Math.max(0, failures - 1)));
@@ -103,39 +93,42 @@ export class PfctlPoller {
 
   readonly #options: PfctlOptions;
   readonly #name: string;
+  readonly #command: PfctlCommand;
+  readonly #timeout: number;
+  readonly #startTimer: StartTimer;
   readonly #order = new IdOrder();
   readonly #warning = { time: Number.NEGATIVE_INFINITY, reason: '', suppressed: 0 };
   #isStarted = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #running: Promise<PfctlRun> | undefined;
-  #interrupt: ((why: Interruption) => void) | undefined;
   /** Failures in a row. */
   #failures = 0;
-  /** A child that could not be ended and is there still. */
-  #stuck: ChildProcess | undefined;
 
   constructor(options: PfctlOptions) {
+    const { command, interval, timeout = Math.max(LEAST_TIMEOUT, interval) } = options;
     this.#options = options;
-    const { command } = options;
     this.#name = quote(typeof command === 'string' ? command : command.join(' '));
+    this.#timeout = timeout;
+    this.#startTimer = options.startTimer ?? startTimer;
+    this.#command = new PfctlCommand(command, this.#startTimer);
   }
 
-  /** Runs now and then every interval. */
+  /** Polls now and then every interval. */
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
     void this.#poll();
   }
 
-  /** Ends the run that is under way, too. Resolves when it is gone. */
+  /** Ends the poll that is under way, too. Resolves when its process has ended. */
   async stop(): Promise<void> {
     this.#isStarted = false;
-    clearTimeout(this.#timer);
-    this.#interrupt?.('stopped');
+    this.#timer?.cancel();
+    this.#command.stop();
     await this.#running;
   }
 
-  /** One run, or the one that is under way. Never rejects. */
+  /** One poll, or the one that is under way. Never rejects. */
   runOnce(): Promise<PfctlRun> {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -149,20 +142,20 @@ export class PfctlPoller {
     await this.runOnce();
     if (!this.#isStarted) return;
     const pause = runInterval(interval, this.#failures);
-    // A clock that was set meanwhile makes the pause neither negative nor endless.
+    // The clock may have been set meanwhile: the pause must be neither negative nor endless.
     const elapsed = Math.max(0, clock() - start);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#poll(), Math.max(0, pause - elapsed)).unref();
+    this.#timer?.cancel();
+    this.#timer = this.#startTimer(Math.max(0, pause - elapsed), () => void this.#poll());
   }
 
   async #run(): Promise<PfctlRun> {
     const { counters } = this;
     counters.runs++;
     this.#order.startList();
-    const list = new StateList(this.#order, this.#options.onCounters);
-    const ending = await this.#execute(list);
+    const list = new StateList(this.#order, this.#options.onCounters, this.#options.clock());
+    const ending = await this.#command.run(list, this.#timeout * 1000);
     const { states, unparsed } = list.end();
-    const { result, detail } = assess(ending, states, list);
+    const { result, detail } = this.#assess(ending, states, list);
     const { known } = this.#order;
     counters.states += states;
     counters.known += known;
@@ -170,6 +163,27 @@ export class PfctlPoller {
     if (result === 'success') this.#succeed(states, unparsed);
     else if (result !== 'stopped') this.#fail(result, detail);
     return { result, states, known, unparsed };
+  }
+
+  #assess(
+    ending: Ending,
+    states: number,
+    { octets, error: fault }: StateList,
+  ): { result: PfctlRun['result']; detail: string } {
+    const { interruption, error, code, signal, isStuck, message } = ending;
+    const because = message ? `: ${message}` : '';
+    if (interruption === 'stopped') return { result: 'stopped', detail: '' };
+    if (isStuck) return { result: 'timeout', detail: `hangs and cannot be ended${because}` };
+    if (interruption === 'timeout')
+      return { result: 'timeout', detail: `not done after ${this.#timeout} s${because}` };
+    if (error) return { result: 'spawn', detail: `cannot be run: ${quote(error.message)}` };
+    if (fault) return { result: 'read', detail: `output cannot be read: ${quote(fault.message)}` };
+    if (signal) return { result: 'signal', detail: `killed by ${signal}${because}` };
+    if (code !== 0) return { result: 'exit', detail: `exit status ${code}${because}` };
+    if (octets > 0 && states === 0) {
+      return { result: 'garbled', detail: `no state in ${octets} octets of output${because}` };
+    }
+    return { result: 'success', detail: '' };
   }
 
   #succeed(states: number, unparsed: number): void {
@@ -191,7 +205,7 @@ export class PfctlPoller {
     this.#warn(reason, detail);
   }
 
-  /** One warning a minute, and one when the reason is another. */
+  /** One warning a minute, and one when the reason changes. */
   #warn(reason: string, detail: string): void {
     const warning = this.#warning;
     const now = this.#options.clock();
@@ -205,102 +219,29 @@ export class PfctlPoller {
     this.#warning.reason = reason;
     this.#warning.suppressed = 0;
   }
-
-  #execute(list: StateList): Promise<Ending> {
-    // A process that hangs in the kernel cannot be ended: a second one would only hang beside it.
-    if (this.#stuck !== undefined) return Promise.resolve({ interruption: 'timeout', isStuck: true });
-    const { interval, timeout = Math.max(LEAST_TIMEOUT, interval) } = this.#options;
-    return new Promise((resolve) => {
-      let child: ChildProcess;
-      try {
-        child = this.#spawn();
-      } catch (error) {
-        resolve({ error: error as Error });
-        return;
-      }
-      const messages = new LastLine();
-      let interruption: Interruption | undefined;
-      let timer: NodeJS.Timeout | undefined;
-      let isSettled = false;
-      const later = (seconds: number, action: () => void) => {
-        clearTimeout(timer);
-        timer = setTimeout(action, seconds * 1000).unref();
-      };
-      const kill = () => signalGroup(child, 'SIGKILL');
-      const settle = (ending: Ending) => {
-        if (isSettled) return;
-        isSettled = true;
-        clearTimeout(timer);
-        process.off('exit', kill);
-        this.#interrupt = undefined;
-        resolve({ ...ending, interruption, message: messages.text(), timeout });
-      };
-      const giveUp = () => {
-        this.#stuck = child;
-        child.unref();
-        child.once('exit', () => {
-          this.#stuck = undefined;
-        });
-        settle({ isStuck: true });
-      };
-      this.#interrupt = (why) => {
-        if (interruption !== undefined) return;
-        interruption = why;
-        list.isOver = true;
-        signalGroup(child, 'SIGTERM');
-        later(GRACE, () => {
-          kill();
-          // Whoever else holds the other ends of the pipes must not keep the run waiting.
-          child.stdout?.destroy();
-          child.stderr?.destroy();
-          later(GRACE, giveUp);
-        });
-      };
-      later(timeout, () => this.#interrupt?.('timeout'));
-      process.on('exit', kill);
-      const reading = child.stdout ? list.read(child.stdout) : Promise.resolve();
-      child.stderr?.on('data', (chunk: Buffer) => messages.feed(chunk)).on('error', ignore);
-      child.on('error', (error) => {
-        if (child.pid === undefined) settle({ error });
-      });
-      child.once('close', (code, signal) => void reading.then(() => settle({ code, signal })));
-    });
-  }
-
-  #spawn(): ChildProcess {
-    const { command } = this.#options;
-    const [file, ...args] = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
-    // A group of its own: what a shell or ssh started is ended with it. No terminal: ssh fails rather than ask for a password.
-    return spawn(file ?? '', args, {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // pfctl lives in /sbin, which daemons and cron(8) may not have in their path.
-      env: { ...process.env, PATH: `${process.env.PATH ?? '/bin:/usr/bin'}:/sbin:/usr/sbin` },
-    });
-  }
 }
 
-/** The list of one run, on its way from the child to `onCounters`. */
-class StateList {
+/** The list of states of one poll, parsed as it is printed. */
+class StateList implements OutputReader {
   octets = 0;
-  /** What comes from now on is not wanted any more. */
   isOver = false;
   error: Error | undefined;
   readonly #parser: StateListParser;
 
-  constructor(order: IdOrder, onCounters: (counters: StateCounters) => boolean) {
+  constructor(order: IdOrder, onCounters: CountersReader, startedAt: number) {
+    const offer = (counters: StateCounters) => onCounters(counters, startedAt);
     this.#parser = new StateListParser((counters) => {
-      if (!this.isOver) order.offer(counters, onCounters);
+      if (!this.isOver) order.offer(counters, offer);
     });
   }
 
-  /** Parses as it streams, one chunk (64 KiB at most) a turn of the event loop. Resolves at the end, whatever that is. */
+  /** Parses one piece of 64 KiB at most in a turn of the event loop, so that packets need not wait for a long list. */
   async read(stream: Readable): Promise<void> {
     try {
-      for await (const chunk of stream) {
+      for await (const piece of stream) {
         if (this.isOver) continue;
-        this.octets += (chunk as Buffer).length;
-        this.#parser.feed(chunk as Buffer);
+        this.octets += (piece as Buffer).length;
+        this.#parser.feed(piece as Buffer);
         await setImmediate();
       }
     } catch (error) {
@@ -312,53 +253,3 @@ class StateList {
     return this.#parser.end();
   }
 }
-
-/** The last line of standard error that is not empty, and no more of it than is worth quoting. */
-class LastLine {
-  #tail = Buffer.alloc(0);
-
-  feed(chunk: Buffer): void {
-    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-4 * LONGEST_QUOTE)]).subarray(-4 * LONGEST_QUOTE);
-  }
-
-  text(): string {
-    return quote(this.#tail.toString().trimEnd().split('\n').at(-1) ?? '');
-  }
-}
-
-function assess(
-  ending: Ending,
-  states: number,
-  { octets, error: fault }: StateList,
-): { result: PfctlRun['result']; detail: string } {
-  const { interruption, error, code, signal, isStuck, message, timeout } = ending;
-  const because = message ? `: ${message}` : '';
-  if (interruption === 'stopped') return { result: 'stopped', detail: '' };
-  if (isStuck) return { result: 'timeout', detail: `hangs and cannot be ended${because}` };
-  if (interruption === 'timeout')
-    return { result: 'timeout', detail: `not done after ${timeout} s${because}` };
-  if (error) return { result: 'spawn', detail: `cannot be run: ${quote(error.message)}` };
-  if (fault) return { result: 'read', detail: `output cannot be read: ${quote(fault.message)}` };
-  if (signal) return { result: 'signal', detail: `killed by ${signal}${because}` };
-  if (code !== 0) return { result: 'exit', detail: `exit status ${code}${because}` };
-  if (octets > 0 && states === 0) {
-    return { result: 'garbled', detail: `no state in ${octets} octets of output${because}` };
-  }
-  return { result: 'success', detail: '' };
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // It is gone, or another user's (sudo): then the closed pipes end it.
-  }
-}
-
-function quote(text: string): string {
-  const line = printable(text.trim());
-  return line.length > LONGEST_QUOTE ? `${line.slice(0, LONGEST_QUOTE)}...` : line;
-}
-
-function ignore(): void {}

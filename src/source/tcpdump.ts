@@ -1,18 +1,18 @@
 /**
- * The system's tcpdump as a capturing process: how it is asked on each system, and what it says on standard error.
+ * The system's tcpdump as a capturing process: its command line on each system, and its messages on standard error.
  *
- * Linux, FreeBSD and the others have tcpdump.org's (tcpdump(1)); OpenBSD has its own (tcpdump(8)), in which `-B` is
- * something else and neither `-U` nor a buffer size exists: it writes unbuffered, and its buffer is fixed.
+ * Linux, FreeBSD and the others have tcpdump.org's (tcpdump(1)). OpenBSD has its own (tcpdump(8)): its `-B` means something
+ * else, there is no `-U` and no option for the buffer's size; it writes unbuffered, and its buffer is fixed.
  */
 import { StartError } from '../cli/errors.js';
 
 /**
- * What the kernel may keep while nobody reads, in KiB. FreeBSD gives as much of it as net.bpf.maxbufsize allows. At the start
- * the program is slow, until V8 has compiled it: of five million states at 600,000 a second, a quarter of this loses 72,000.
+ * The kernel's capture buffer in KiB: it holds what arrives while the program starts or waits for a collector. FreeBSD gives
+ * as much of it as net.bpf.maxbufsize allows.
  */
 const BUFFER = '65536';
 
-/** Octets of a packet: all of any pfsync message. OpenBSD knows no 0 for "all". */
+/** Octets of a packet: all of any pfsync message. On OpenBSD 0 does not mean "all". */
 const SNAPLEN = '65535';
 
 const PFSYNC_FILTER = ['ip', 'proto', '240', 'or', 'ip6', 'proto', '240'];
@@ -23,7 +23,7 @@ export interface CaptureRequest {
   readonly filter: readonly string[];
 }
 
-/** The arguments of tcpdump: pcap on standard output, packet by packet, no names looked up. */
+/** The arguments of tcpdump: pcap on standard output, written packet by packet, without name lookups. */
 export function tcpdumpArguments(platform: NodeJS.Platform, request: CaptureRequest): string[] {
   const { interfaceName } = request;
   return [...optionsOf(platform), '-i', interfaceName, '--', ...filterWords(request)];
@@ -33,43 +33,43 @@ function optionsOf(platform: NodeJS.Platform): string[] {
   const everywhere = ['-n', '-s', SNAPLEN, '-w', '-'];
   if (platform === 'openbsd') return everywhere;
   const options = ['-U', '-B', BUFFER, ...everywhere];
-  // With bpf(4), immediate mode only wakes the reader sooner. On Linux it exchanges the buffer for one of fixed frames,
-  // each as long as the longest packet: 64 MiB would hold 1024 of them.
+  // With bpf(4), immediate mode only wakes the reader sooner. On Linux it replaces the buffer by one of fixed frames, each
+  // as long as the longest packet: 64 MiB would hold 1024 of them.
   return platform === 'linux' ? options : [...options, '--immediate-mode'];
 }
 
-/** An interface named pfsync speaks bare pfsync; anywhere else it is protocol 240 among other traffic. */
+/** An interface named pfsync carries pfsync only; on any other it is protocol 240 among other traffic. */
 function filterWords({ interfaceName, filter }: CaptureRequest): string[] {
   if (interfaceName.startsWith('pfsync')) return [...filter];
   if (filter.length === 0) return PFSYNC_FILTER;
   return ['(', ...PFSYNC_FILTER, ')', 'and', '(', ...filter, ')'];
 }
 
-/** What makes tcpdump tell its statistics while it runs; undefined where no signal does. */
+/** The signal that makes tcpdump print its statistics while it runs; undefined where there is none. */
 export function statisticsSignal(platform: NodeJS.Platform): NodeJS.Signals | undefined {
   if (platform === 'openbsd') return undefined;
   return platform === 'linux' ? 'SIGUSR1' : 'SIGINFO';
 }
 
-/** The first lines of what may go wrong are kept; a line is cut behind this many characters. */
+/** At most so many lines of complaints are kept, and so many characters of a line. */
 const MOST_LINES = 8;
 const LONGEST_LINE = 400;
 
-/** Reads what one run of tcpdump says on standard error. Counts are those of the run, the latest that were told. */
+/** Reads the standard error of one run of tcpdump. Its counts are those of the run, as last printed. */
 export class TcpdumpReport {
   /** What it listens on, once it does: `pfsync0, link-type PFSYNC (Packet filter state syncing)`. */
   listening: string | undefined;
-  /** Packets that it read; OpenBSD's tells no such number. */
+  /** Packets that it read. OpenBSD's does not print this. */
   captured: number | undefined;
-  /** Packets that passed the filter; on most systems with those dropped. */
+  /** Packets that passed the filter; on most systems those dropped are included. */
   received = 0;
   dropped = 0;
-  /** How often it told what was dropped. */
-  tellings = 0;
+  /** How often it has printed the number of dropped packets. */
+  dropReports = 0;
   readonly #complaints: string[] = [];
   #rest = '';
 
-  /** Takes the next piece of text, cut anywhere. */
+  /** Adds the next piece of text, which may end anywhere in a line. */
   add(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop()!.slice(0, LONGEST_LINE);
@@ -81,7 +81,12 @@ export class TcpdumpReport {
     this.add('\n');
   }
 
-  /** All that it complained about, as one line; empty when there was nothing. */
+  /** Whether the interface is a pflog(4) one, which shows packets and no states. */
+  get isPflog(): boolean {
+    return /\blink-type PFLOG\b/.test(this.listening ?? '');
+  }
+
+  /** Its complaints as one line; empty when there were none. */
   get complaint(): string {
     return this.#complaints.join(' ');
   }
@@ -110,19 +115,19 @@ export class TcpdumpReport {
       else if (what === 'received by filter') this.received = count;
       else if (what === 'dropped by kernel') {
         this.dropped = count;
-        this.tellings++;
+        this.dropReports++;
       }
     }
     return isCount;
   }
 }
 
-/** What tcpdump tells without anything being wrong. */
+/** Messages of tcpdump that are no complaints. */
 function isRemark(line: string): boolean {
   return /^(?:\S+: )?(?:data link type |dropped privs |verbose output suppressed|warning: )/i.test(line);
 }
 
-/** Why the capture could not be started, in a line that names what to do. */
+/** Why the capture could not be started, and the remedy, in one line. */
 export function startFailure(
   platform: NodeJS.Platform,
   { interfaceName, filter }: CaptureRequest,
@@ -137,14 +142,14 @@ export function startFailure(
   return new StartError(`${where}: ${remedy ?? `tcpdump: ${complaint || 'ended without a word'}`}`);
 }
 
-/** tcpdump is not there to be run. */
+/** tcpdump is not installed. */
 export function missingTcpdump(interfaceName: string, command: string): StartError {
   return new StartError(`-i ${interfaceName}: ${command} is not found: install tcpdump, or see --listen`);
 }
 
 type FailureKind = 'permission' | 'interface' | 'down' | 'devices' | 'filter';
 
-/** In the words of libpcap and of the systems' error texts; the first that fits. */
+/** By the messages of libpcap and of the systems; the first match counts. */
 const FAILURES: readonly { kind: FailureKind; pattern: RegExp }[] = [
   { kind: 'permission', pattern: /permission|operation not permitted|need root privileges/i },
   { kind: 'devices', pattern: /no BPF devices|\/dev\/bpf[^ ]*: (?:no such file|device busy)/i },

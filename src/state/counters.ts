@@ -48,7 +48,7 @@ export function subtractCounters(view: DataView, at: number, less: DataView, les
   for (let octet = 0; octet < COUNTERS_OCTETS; octet += 8) {
     const low = view.getUint32(at + octet + 4) - less.getUint32(lessAt + octet + 4);
     const high = view.getUint32(at + octet) - less.getUint32(lessAt + octet) - (low < 0 ? 1 : 0);
-    view.setInt32(at + octet, high < 0 ? 0 : high);
+    view.setInt32(at + octet, Math.max(high, 0));
     view.setInt32(at + octet + 4, high < 0 ? 0 : low);
   }
 }

@@ -59,6 +59,11 @@ export class GivenUpStates {
     return known?.connection === this.#connectionOf(row) ? known : undefined;
   }
 
+  /** The state with this key, words as rows have them, has ended. Returns whether it had been given up. */
+  forget(idFirst: number, idSecond: number, creatorId: number): boolean {
+    return this.#states.size > 0 && this.#states.delete(keyOf(idFirst, idSecond, creatorId));
+  }
+
   #connectionOf(row: number): number {
     const { words } = this.#rows;
     const at = row * ROW;
@@ -79,6 +84,10 @@ export class GivenUpStates {
 
   #keyOf(row: number): string {
     const { words } = this.#rows;
-    return `${words[row * ROW + ID]} ${words[row * ROW + ID + 1]} ${words[row * ROW + CREATOR]}`;
+    return keyOf(words[row * ROW + ID]!, words[row * ROW + ID + 1]!, words[row * ROW + CREATOR]!);
   }
+}
+
+function keyOf(idFirst: number, idSecond: number, creatorId: number): string {
+  return `${idFirst} ${idSecond} ${creatorId}`;
 }

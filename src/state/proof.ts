@@ -40,6 +40,19 @@ export function isKilled(table: StateTable, slot: number, lastLoss: number): boo
   return isTimeKnown && table.now[0]! < countedAt + 1000 * table.remaining(slot) - KILL_HIDES;
 }
 
+const NOBODY: readonly number[] = [];
+
+/** Numbers of the firewalls that have shown traffic of the state in `slot` since they reported its counters. */
+export function unreportedBy(table: StateTable, slot: number): readonly number[] {
+  const peer = table.peer(slot);
+  const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
+  const isReported = traffic <= table.countedAt(slot);
+  const isPeerReported = peer === undefined || !peer.showedTraffic || peer.traffic <= peer.countedAt;
+  if (isReported && isPeerReported) return NOBODY;
+  if (isPeerReported) return [table.senderOf(slot)];
+  return isReported ? [peer.sender] : [table.senderOf(slot), peer.sender];
+}
+
 function isSilent(countedAt: number, traffic: number, lastLoss: number): boolean {
   return countedAt > lastLoss && traffic <= countedAt;
 }

@@ -2,7 +2,7 @@
  * The open states, by (creatorid, id), for every pfsync version: what a firewall has reported of a state that has not ended.
  * pfsync v5 and v6 announce an end with the key alone; everything else a flow needs is kept here.
  */
-import { CLOSING, hasPorts, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
+import { CLOSING, countsBothDirections, hasPorts, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
   ADDRESSES,
@@ -58,18 +58,29 @@ import {
   SHOWED_TRAFFIC,
   SOURCE_ADVANCE,
   STARTED,
+  TIMEOUT_TOLD,
   TRAFFIC,
   UNPROVABLE,
 } from './hot-row.js';
 import { StateIndex } from './index.js';
 import { LongestUnheard } from './longest-unheard.js';
+import { UNTOLD } from './overdue.js';
 import { StateRows } from './slab.js';
 import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.js';
 
 export { NO_SLOT } from './hot-row.js';
 
+/** Words as rows have them. */
+export interface StateKey {
+  readonly idFirst: number;
+  readonly idSecond: number;
+  readonly creatorId: number;
+}
+
 /** What a second firewall has reported of a state, and the last traffic of the first one. */
 export interface PeerReport {
+  /** Number of the firewall. */
+  readonly sender: number;
   readonly showedTraffic: boolean;
   readonly isCounted: boolean;
   readonly countedAt: number;
@@ -78,6 +89,9 @@ export interface PeerReport {
   readonly traffic: number;
   readonly ownTraffic: number;
 }
+
+/** Milliseconds. What is left of a timeout is told in seconds, and pf counts by the ticks of its purge. */
+const GUESS_TOLERANCE = 2000;
 
 export class StateTable {
   /** Time of the message at hand, in milliseconds since the epoch. Set by the tracker. */
@@ -244,11 +258,11 @@ export class StateTable {
     const at = rows.doublesAt(slot);
     const hotAt = rows.hotAt(slot);
     const now = this.now[0]!;
+    const isPeer = hot[hotAt + SENDER] !== this.sender;
+    // Its report keeps when the record's own firewall last showed traffic: that is not now.
+    if (isPeer) this.#hearPeer(slot);
     doubles[at + HEARD] = now;
-    if (hot[hotAt + SENDER] !== this.sender) {
-      // A new report takes over the time of the last traffic: up to here that is the first firewall's.
-      this.#hearPeer(slot);
-    } else {
+    if (!isPeer) {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
       if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
         rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
@@ -257,10 +271,17 @@ export class StateTable {
     if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
   }
 
-  /** The state was first seen in a full record that shows no traffic: its last packet passed at `time`, as far as is known. */
+  /**
+   * A full record that shows no traffic says when the last packet passed, to about a second: `time`, in milliseconds since the
+   * epoch. In a state that was not known before this replaces the time of the record.
+   */
   guessTraffic(slot: number, time: number): void {
     const rows = this.#rows;
-    rows.slab(slot).doubles[rows.doublesAt(slot) + TRAFFIC] = time;
+    const { hot, doubles } = rows.slab(slot);
+    const at = rows.doublesAt(slot) + TRAFFIC;
+    const isSure = (hot[rows.hotAt(slot) + FLAGS]! & (SHOWED_TRAFFIC | HAS_PEER)) !== 0;
+    if (isSure && time < doubles[at]! + GUESS_TOLERANCE) return;
+    doubles[at] = Math.max(time, this.start(slot));
   }
 
   #hearPeer(slot: number): void {
@@ -366,7 +387,9 @@ export class StateTable {
     if ((hot[at + FLAGS]! & IS_TCP) !== 0) {
       followSequence(rows, slot, sourceSeqlo, destinationSeqlo, sourceState, destinationState);
     }
-    hot[at + PEERS] = sourceState | (destinationState << 8) | (timeout << 16);
+    const peers = sourceState | (destinationState << 8) | (timeout << 16);
+    if ((hot[at + PEERS]! ^ peers) >>> 16 !== 0) hot[at + FLAGS]! &= ~TIMEOUT_TOLD;
+    hot[at + PEERS] = peers;
   }
 
   /** The same for the peers of a full record in a row. */
@@ -377,6 +400,7 @@ export class StateTable {
     const seqlo = words[at + ROW_SOURCE_SEQLO]!;
     const otherSeqlo = words[at + ROW_DESTINATION_SEQLO]!;
     this.learnPeers(slot, (state >>> 16) & 255, state >>> 24, (state >>> 8) & 255, seqlo, otherSeqlo);
+    this.setFlag(slot, TIMEOUT_TOLD);
   }
 
   /** Copies what the table knows of the state into a row: the state, its counters, and its start and end. */
@@ -391,7 +415,7 @@ export class StateTable {
     const start = this.reportedUntil(slot);
     const traffic = hot.doubles[rows.doublesAt(slot) + TRAFFIC]!;
     doubles[row * ROW_DOUBLES + START] = start;
-    doubles[row * ROW_DOUBLES + END] = traffic < start ? start : traffic;
+    doubles[row * ROW_DOUBLES + END] = Math.max(traffic, start);
   }
 
   /** Adds to the counters of a row those that a second firewall has reported. */
@@ -408,6 +432,7 @@ export class StateTable {
     const word = (slot & ROW_MASK) * PEER_WORDS;
     const double = (slot & ROW_MASK) * PEER_DOUBLES;
     return {
+      sender: words[word + PEER_SENDER]!,
       showedTraffic: words[word + PEER_SHOWED_TRAFFIC] !== 0,
       isCounted: areCounted(view, 4 * (word + PEER_COUNTERS)),
       countedAt: doubles[double + PEER_COUNTED_AT]!,
@@ -428,10 +453,9 @@ export class StateTable {
     const answered = doubles[at + DESTINATION_ADVANCE]!;
     const { view, words } = this.#flows;
     const counters = row * ROW_OCTETS + 4 * OCTETS;
-    const protocols = words[row * ROW + PROTOCOLS]!;
-    const isAfTo = ((protocols ^ (protocols >>> 8)) & 255) !== 0;
     if (sent > 0) addOctets(view, counters, 0, sent);
-    if (answered > 0) addOctets(view, counters, isAfTo ? 0 : 1, answered);
+    const side = countsBothDirections(words[row * ROW + PROTOCOLS]!) ? 0 : 1;
+    if (answered > 0) addOctets(view, counters, side, answered);
     return sent + answered > 0;
   }
 
@@ -451,11 +475,47 @@ export class StateTable {
     return this.#rows.double(slot, TRAFFIC);
   }
 
+  /** Milliseconds since the epoch when a message last named the state. */
+  heard(slot: number): number {
+    return this.#rows.heard(slot);
+  }
+
+  /** pf's number of the timeout that the state has by a full record; UNTOLD where a later message has named another. */
+  timeoutTold(slot: number): number {
+    if ((this.#rows.word(slot, FLAGS) & TIMEOUT_TOLD) === 0) return UNTOLD;
+    return (this.#rows.word(slot, PEERS) >>> 16) & 255;
+  }
+
   /** Whether both ends of a TCP connection were done: it ended by itself, not by a timeout. */
   isClosedTcp(slot: number): boolean {
     const peers = this.#rows.word(slot, PEERS);
     const isTcp = (this.#rows.word(slot, FLAGS) & IS_TCP) !== 0;
     return isTcp && isDone(peers & 255) && isDone((peers >>> 8) & 255);
+  }
+
+  /** States of the source peer and of the destination peer in the two low octets, then pf's timeout. */
+  peers(slot: number): number {
+    return this.#rows.word(slot, PEERS);
+  }
+
+  /** IP protocol of the state's key on the initiator's side. */
+  protocol(slot: number): number {
+    return (this.#rows.recordWord(slot, PROTOCOLS) >>> 16) & 255;
+  }
+
+  /** Number of the firewall whose counters the record holds. */
+  senderOf(slot: number): number {
+    return this.#rows.word(slot, SENDER);
+  }
+
+  /** The key, words as rows have them. */
+  keyOf(slot: number): StateKey {
+    const rows = this.#rows;
+    return {
+      idFirst: rows.word(slot, ID_FIRST),
+      idSecond: rows.word(slot, ID_SECOND),
+      creatorId: rows.word(slot, CREATOR),
+    };
   }
 
   /** Milliseconds since the epoch when the counters were reported. */

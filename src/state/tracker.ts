@@ -9,10 +9,12 @@ import {
   COUNTERS_AGE,
   CREATOR,
   END,
+  END_ASSUMED,
   EXPIRE,
   FACTS,
   FLOW,
   ID,
+  NEVER_SYNCED,
   OBSERVED,
   OCTETS,
   ORIGIN,
@@ -53,8 +55,10 @@ import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './c
 import { GivenUpStates } from './given-up.js';
 import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
+import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
-import { RecentlyEnded } from './recently-ended.js';
+import { RecentKeys } from './recent-keys.js';
+import { type RequestSettings, StateRequests } from './requests.js';
 import { NO_SLOT, StateTable } from './table.js';
 import { timeoutSeconds } from './timeouts.js';
 
@@ -64,6 +68,8 @@ export interface TrackerOptions {
   readonly stateTimeout: number;
   /** Milliseconds after which a living state's counters are reported; 0: only at its end. */
   readonly activeTimeout: number;
+  /** Find out which states to request an update for, and when. */
+  readonly requests?: RequestSettings;
 }
 
 /** What the flow room does with states; rows are valid during the call. */
@@ -99,9 +105,13 @@ const LONGEST_BULK = 300_000;
 const DEAD = 20;
 /** States that time out are ended in slices, so that sinks can keep up. */
 const MOST_TIMED_OUT = 4096;
+/** Seconds for which records of a state that ended may still come. A bulk update of a large table takes 45. */
+const LATE = 300;
 
 export class StateTracker implements PfsyncHandler {
   readonly table: StateTable;
+  /** Undefined where nothing is requested. */
+  readonly requests: StateRequests | undefined;
   readonly #rows: FlowRows;
   readonly #interfaces: InterfaceTable;
   readonly #consumer: StateConsumer;
@@ -110,7 +120,11 @@ export class StateTracker implements PfsyncHandler {
   readonly #observer: StateObserver | undefined;
   /** Rows of states that ended and go on together. */
   readonly #ended: RowRange;
-  readonly #recentlyEnded = new RecentlyEnded();
+  /**
+   * Records of such a state may still come: an answer or a bulk update that was on its way, the delete of the other firewall
+   * of a pair, updates of the dead after a flush. They must not open it again.
+   */
+  readonly #recentlyEnded = new RecentKeys(LATE);
   readonly #givenUp: GivenUpStates;
   /** Counters of a long flow that go out with its next record. */
   readonly #reported = new DataView(new ArrayBuffer(COUNTERS_OCTETS));
@@ -119,10 +133,10 @@ export class StateTracker implements PfsyncHandler {
    * and when the states that are still to be ended ended.
    */
   readonly #times = new Float64Array(3);
-  /** States that a clear or the end of the input still has to end. */
+  readonly #overdue = new OverdueStates();
+  /** States among which some still have to be ended, and what ends one of them where it is meant. */
   #ending: Iterator<number> | undefined;
-  #endingInterface: number | undefined;
-  #isClear = false;
+  #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
   /** The sender of the first record about a state; below 0 before it. */
@@ -138,6 +152,7 @@ export class StateTracker implements PfsyncHandler {
     observer?: StateObserver,
   ) {
     this.table = new StateTable(rows);
+    this.requests = options.requests && new StateRequests(this.table, options.requests, statistics.requests);
     this.#rows = rows;
     this.#interfaces = interfaces;
     this.#ended = ended;
@@ -153,14 +168,20 @@ export class StateTracker implements PfsyncHandler {
     this.#version = version;
     // Up to version 4 inserts and updates carry stale counters and no time to live.
     this.#isProvable = version >= 5 && !losesRecords;
+    this.requests?.source(sender, version);
   }
 
   insert(first: number, count: number): void {
     this.#statistics.records.insert += count;
+    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
+    const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
+      // Neither the time to live nor counters are told.
+      const isBare = words[n * ROW + EXPIRE] === 0 && !areCounted(view, n * ROW_OCTETS + 4 * OCTETS);
+      if (isBare) words[n * ROW + EXPIRE] = -1;
       this.#learn(this.table.findRow(n), n, FROM_INSERT);
     }
     this.#flushEnded();
@@ -168,6 +189,7 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
+    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
@@ -187,6 +209,7 @@ export class StateTracker implements PfsyncHandler {
 
   compressedUpdate(updates: CompressedUpdateView): void {
     this.#statistics.records.compressedUpdate += updates.count;
+    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
     this.#setNow(updates.clock);
@@ -199,6 +222,7 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
+    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
     this.#setNow(keys.clock);
@@ -216,10 +240,11 @@ export class StateTracker implements PfsyncHandler {
     this.#setNow(clear.clock);
     const name = nameAt(clear.view, clear.interfaceNameAt);
     // An interface that no state has named has no states.
-    this.#endingInterface = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
-    this.#isClear = true;
-    this.#ending = this.table.ofCreator(clear.creatorId);
-    this.#times[2] = this.table.now[0]!;
+    const number = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
+    const { table } = this;
+    this.#beginEnding(table.ofCreator(clear.creatorId), table.now[0]!, (slot) => {
+      if (number === undefined || table.isOnInterface(slot, number)) this.#deleted(slot, FORCED_END);
+    });
     this.endSome();
   }
 
@@ -227,6 +252,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.bulkUpdate++;
     this.#setNow(status.clock);
     this.#times[0] = status.isStart ? this.table.now[0]! + LONGEST_BULK : 0;
+    this.requests?.bulkUpdate(status.isStart ? 'start' : 'end');
   }
 
   unreadableStates(action: StateAction, count: number): void {
@@ -257,6 +283,7 @@ export class StateTracker implements PfsyncHandler {
     const moved = table.learnReported(slot, view, remaining, FROM_PFCTL);
     table.learnAge(slot, age);
     table.hear(slot);
+    this.requests?.counted(slot);
     if (moved) this.#reportLongFlow(slot);
     return true;
   }
@@ -288,18 +315,40 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.#times[2] = time;
-    this.#isClear = false;
-    this.#endingInterface = undefined;
-    this.#ending = this.table[Symbol.iterator]();
+    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether a clear or a flush still has states to end. */
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
+  isOverdueDue(time: number): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(time);
+  }
+
+  /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
+  beginOverdue(time: number): void {
+    this.finishEnding();
+    const { table } = this;
+    // What was silent while messages were lost may have spoken.
+    const lastLoss = this.#times[1]!;
+    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
+      const heard = Math.max(table.heard(slot), lastLoss);
+      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+      this.#statistics.states.timedOut++;
+      this.#end(slot, IDLE_TIMEOUT, 'givenUp');
+    });
+  }
+
+  #beginEnding(slots: Iterator<number>, time: number, endOne: (slot: number) => void): void {
+    this.#ending = slots;
+    this.#times[2] = time;
+    this.#endOne = endOne;
+  }
+
+  /** Whether a clear, a flush or a search for overdue states still has states to end. */
   get isEnding(): boolean {
     return this.#ending !== undefined;
   }
 
-  /** Ends as many states of a clear or a flush as a batch holds. */
+  /** Looks at as many of these states as a batch holds. */
   endSome(): void {
     const ending = this.#ending;
     if (ending === undefined) return;
@@ -310,11 +359,7 @@ export class StateTracker implements PfsyncHandler {
         this.#ending = undefined;
         break;
       }
-      const isMeant =
-        this.#endingInterface === undefined || this.table.isOnInterface(slot, this.#endingInterface);
-      if (!isMeant) continue;
-      if (this.#isClear) this.#deleted(slot, FORCED_END);
-      else this.#end(slot, FORCED_END, 'open');
+      this.#endOne(slot);
     }
     this.#flushEnded();
   }
@@ -334,7 +379,8 @@ export class StateTracker implements PfsyncHandler {
     const protocols = words[row * ROW + PROTOCOLS]!;
     if (protocols === 0) return false;
     this.table.now[0] = doubles[row * ROW_DOUBLES + OBSERVED]!;
-    const isNeverSynced = words[row * ROW + FACTS]! >>> 24 !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
+    const isNeverSynced =
+      (words[row * ROW + FACTS]! & NEVER_SYNCED) !== 0 || ((protocols >>> 16) & 255) === PFSYNC;
     if (isNeverSynced) this.#statistics.states.neverSynced++;
     return !isNeverSynced;
   }
@@ -390,6 +436,7 @@ export class StateTracker implements PfsyncHandler {
       slot = NO_SLOT;
     }
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
+    this.#overdue.learn(timeout, words[row * ROW + EXPIRE]!);
     if (this.#version === 6 && timeout >= DEAD) {
       this.#learnDead(slot, row, origin);
       return;
@@ -399,14 +446,17 @@ export class StateTracker implements PfsyncHandler {
       this.#open(row, origin, isTraffic);
       return;
     }
+    const isExplained = table.lastSign(slot) > table.countedAt(slot);
     // The record's counters hold what its sequence numbers have advanced by.
     table.learnPeersOfRow(slot, row);
     const moved = table.learnCountersOfRow(slot, row, origin);
     table.learnAge(slot, words[row * ROW + AGE]!);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (isTraffic) table.hearTraffic(slot);
-    else if (moved && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
+    else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
+    this.requests?.counted(slot);
+    if (moved && isExplained) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -433,6 +483,7 @@ export class StateTracker implements PfsyncHandler {
     if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
+    this.requests?.opened(slot);
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
     this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -445,32 +496,34 @@ export class StateTracker implements PfsyncHandler {
     }
   }
 
-  /** An answer tells of packets that passed before it, since the counters were last told; when, unless the state is overdue. */
+  /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
     const now = table.now[0]!;
     if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
-      table.now[0] = this.#lastPacket(row);
+      const silence = this.#silence(row);
+      table.now[0] = silence > 0 ? now - 1000 * silence : now;
       table.hearTraffic(slot);
       table.now[0] = now;
     }
     table.hear(slot);
   }
 
-  /** A state first seen in an answer. */
+  /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
-    table.guessTraffic(slot, Math.max(this.#lastPacket(row), table.start(slot)));
+    const silence = this.#silence(row);
+    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
-  /** When the last packet of a full record's state passed, by its timeout and what is left of it; at the latest now. */
-  #lastPacket(row: number): number {
+  /**
+   * Seconds since the last packet of a full record's state, by its timeout and what is left of it. An earlier sign of traffic
+   * is later than that where the firewall's timeouts are shorter than the usual ones.
+   */
+  #silence(row: number): number {
     const { words } = this.#rows;
     const timeout = (words[row * ROW + STATE]! >>> 8) & 255;
-    const silence = timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
-    const now = this.table.now[0]!;
-    // Versions 2 and 3 do not say what is left.
-    return this.#version >= 4 && silence > 0 ? now - 1000 * silence : now;
+    return timeoutSeconds(timeout) - words[row * ROW + EXPIRE]!;
   }
 
   /** The record of a dead state has its final counters: it ends, whether it was open or never seen. */
@@ -487,6 +540,7 @@ export class StateTracker implements PfsyncHandler {
     const reason = isKnown && !isKilled(table, slot, this.#times[1]!) ? this.#naturalEnd(slot) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
+      this.requests?.opened(slot);
       const given = this.#givenUp.take(row);
       if (given !== undefined) table.setReported(slot, given.counters, given.time);
       this.#observer?.appeared(row, table.start(slot), table.now[0]!);
@@ -501,11 +555,21 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     if (slot === NO_SLOT) {
       this.#statistics.states.unknownUpdates++;
+      this.#requestUnknown(update);
       return;
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
     table.hearTraffic(slot);
+    this.requests?.traffic(slot);
+  }
+
+  /** The answer opens the state; updates of the dead have none. */
+  #requestUnknown({ idFirst, idSecond, creatorId }: CompressedUpdateView): void {
+    const { now, size } = this.table;
+    if (this.requests === undefined || size >= this.#options.maxStates) return;
+    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, now[0]!)) return;
+    this.requests.unknown(idFirst, idSecond, creatorId);
   }
 
   #letGo(slot: number, key: StateKeyView): void {
@@ -515,7 +579,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
-    if (this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!)) states.lateRecords++;
+    const isLate =
+      this.#recentlyEnded.has(idFirst, idSecond, creatorId, this.table.now[0]!) ||
+      this.#givenUp.forget(idFirst, idSecond, creatorId);
+    if (isLate) states.lateRecords++;
     else states.unknownDeletes++;
   }
 
@@ -547,6 +614,7 @@ export class StateTracker implements PfsyncHandler {
       doubles[row * ROW_DOUBLES + START] = table.wasReported(slot) ? table.reportedUntil(slot) : since;
       if (table.wasReported(slot)) words[row * ROW + FLOW]! |= CONTINUED;
       table.subtractReported(slot, row);
+      this.requests?.ended(slot);
       table.remove(slot);
       return since;
     }
@@ -582,8 +650,12 @@ export class StateTracker implements PfsyncHandler {
     // Silence proves nothing of a state that has not ended: its last second is not told yet.
     const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
     this.#describe(slot, row, endReason, isFinal);
-    if (end === 'givenUp') this.#givenUp.add(row, table.now[0]!);
+    if (end === 'givenUp') {
+      this.#rows.words[row * ROW + ORIGIN]! |= END_ASSUMED;
+      this.#givenUp.add(row, table.now[0]!);
+    }
     table.subtractReported(slot, row);
+    this.requests?.ended(slot);
     table.remove(slot);
     return row;
   }

@@ -1,20 +1,28 @@
-/** Pacing: a token bucket that spreads what is sent evenly, so that a collector's socket buffer is never flooded. */
+/**
+ * Pacing: a token bucket that spreads what is sent evenly, so that a collector's socket buffer does not
+ * overflow.
+ */
 
-/** As many as a default nfcapd takes without loss. */
-const DEFAULT_DATAGRAMS = 8000;
+/** Datagrams a second of a conversion without `--rate`: common collectors keep up with that. */
+export const DEFAULT_DATAGRAMS = 2000;
 
 /** How much may be sent at once after a pause, in seconds of the rate. */
 const BURST = 0.01;
 
+/** Times are milliseconds of a monotonic clock. */
 export interface Pace {
-  /** Whether a datagram may leave now. */
+  /** Whether a message may be sent now. */
   allows(now: number): boolean;
-  spent(records: number): void;
+  /** A message of so many flow records is sent. */
+  spend(records: number): void;
 }
 
-export const UNPACED: Pace = { allows: () => true, spent: () => {} };
+export const UNPACED: Pace = { allows: () => true, spend: () => {} };
 
-/** Flow records a second. 0 is no limit; undefined is the default for a conversion, which counts datagrams. */
+/**
+ * `rate` is flow records a second; 0 is no limit; undefined is the default of a conversion, which counts
+ * datagrams.
+ */
 export function paceOf(rate: number | undefined): Pace {
   if (rate === 0) return UNPACED;
   return rate === undefined
@@ -43,7 +51,7 @@ class TokenBucket implements Pace {
     return this.#tokens > 0;
   }
 
-  spent(records: number): void {
+  spend(records: number): void {
     this.#tokens -= this.#cost(records);
   }
 }

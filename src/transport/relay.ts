@@ -1,28 +1,22 @@
 /**
- * Passes pfsync messages on as they came, one UDP datagram each, to a `--listen` elsewhere: what `--relay` does.
- * It is a sink that takes no flows, so that a source pauses for it as for a collector.
+ * Passes pfsync messages on unchanged, one in each UDP datagram, to a `--listen` elsewhere: `--relay`. It is
+ * a sink that takes no flows, so that a source pauses for it as for a collector, and the summary has what it
+ * sent and lost.
  */
-import type { FlowSink } from '../sink/flow-sink.js';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
-import { UNPACED } from './pace.js';
 import { StartError } from '../cli/errors.js';
-import { type Transport } from '../sink/transport.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { RelayResult } from '../observe/summary.js';
+import type { Log } from '../service/log.js';
+import type { FlowSink } from '../sink/flow-sink.js';
+import type { Transport } from '../sink/transport.js';
+import { UNPACED } from './pace.js';
 import { openUdp } from './udp.js';
 
 /** What an IPv4 datagram of 65535 octets holds behind the IP and UDP headers. */
 const LONGEST_MESSAGE = 65507;
 
-export interface RelayResult {
-  readonly name: string;
-  /** Messages and octets handed to the network. */
-  readonly messages: number;
-  readonly octets: number;
-  readonly lostMessages: number;
-  /** Messages that no datagram holds. */
-  readonly tooLong: number;
-  readonly errors: number;
-}
+/** Octets that may wait. A source that can pause does so long before. */
+const QUEUE = 16 << 20;
 
 export interface RelayOptions {
   readonly endpoint: Endpoint;
@@ -30,20 +24,13 @@ export interface RelayOptions {
   readonly log: Log;
 }
 
-/** Resolves the name and opens the socket. Throws a StartError. */
+/** Looks the name up and opens the socket. Throws a StartError. */
 export async function openRelay({ endpoint, source, log }: RelayOptions): Promise<Relay> {
   const host = endpoint.family === 6 ? `[${endpoint.host}]` : endpoint.host;
   const name = `${host}:${endpoint.port}`;
+  const udp = { endpoint, source, maxMessage: LONGEST_MESSAGE, pace: UNPACED, queueOctets: QUEUE, log, name };
   try {
-    const transport = await openUdp({
-      endpoint,
-      source,
-      maxMessage: LONGEST_MESSAGE,
-      pace: UNPACED,
-      log,
-      name,
-    });
-    return new Relay(transport, name, log);
+    return new Relay(await openUdp(udp), name, log);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     throw new StartError(error.message.replace(/^-n /, '--relay '));
@@ -62,16 +49,14 @@ export class Relay implements FlowSink {
     this.#log = log;
   }
 
-  /** Sends the octets from `start` to `end`, which are copied. */
+  /** Sends a copy of the octets from `start` to `end`: one pfsync message. */
   message(view: DataView, start: number, end: number): void {
     const length = end - start;
     const transport = this.#transport;
     if (length > transport.longest) {
       this.#tooLong++;
-      this.#log.limited(
-        `relay ${this.#name}`,
-        `--relay ${this.#name}: a message of ${length} octets fits no datagram`,
-      );
+      const what = `a message of ${length} octets fits no datagram`;
+      this.#log.limited(`relay ${this.#name}`, `--relay ${this.#name}: ${what}`);
       return;
     }
     transport.send(new Uint8Array(view.buffer, view.byteOffset + start, length), length, 1);
@@ -85,7 +70,7 @@ export class Relay implements FlowSink {
     return this.#transport.drained();
   }
 
-  /** Resolves when every message has left or is counted as lost. */
+  /** Resolves when every message has been sent or is counted as lost. */
   close(): Promise<void> {
     return this.#transport.close();
   }
@@ -97,10 +82,11 @@ export class Relay implements FlowSink {
   get result(): RelayResult {
     const { sent, lost, errors } = this.#transport;
     return {
-      name: this.#name,
+      kind: 'relay',
+      relay: this.#name,
       messages: sent.messages,
       octets: sent.octets,
-      lostMessages: lost.messages,
+      lostRecords: lost.messages + this.#tooLong,
       tooLong: this.#tooLong,
       errors,
     };

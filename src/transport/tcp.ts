@@ -1,10 +1,12 @@
 /** IPFIX over TCP, RFC 7011 section 10.4. */
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
-import type { Log } from '../service/log.js';
-import type { Endpoint } from '../cli/option-values.js';
-import { type Pace, paceOf } from './pace.js';
 import { StartError } from '../cli/errors.js';
-import { CONVERSION, type Connection, LIVE, type StreamPolicy, StreamTransport } from './stream.js';
+import type { Endpoint } from '../cli/option-values.js';
+import type { Log } from '../service/log.js';
+import { CLOSED, type Connection } from './dialer.js';
+import { type Pace, paceOf } from './pace.js';
+import { StreamTransport } from './stream.js';
+import type { StreamPolicy } from './stream-policy.js';
 
 /** How long a connection is idle before the kernel asks whether the collector is still there. */
 const KEEP_ALIVE = 30_000;
@@ -20,7 +22,7 @@ export interface StreamTransportOptions {
   readonly log: Log;
 }
 
-/** With a reader that can wait, connects first, and throws a StartError when that fails. */
+/** For a conversion connects first, and throws a StartError when that fails. */
 export function openTcp(options: StreamTransportOptions): Promise<StreamTransport> {
   return openStream(options, () => {
     const socket = connect(connectOptions(options));
@@ -32,10 +34,13 @@ function established(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('connect', resolve);
     socket.on('error', reject);
-    socket.once('close', () => reject(new Error('closed by the collector')));
+    socket.once('close', () => reject(new Error(CLOSED)));
   });
 }
 
+/**
+ * For a conversion connects first, and throws a StartError when that fails; live connects in the background.
+ */
 export async function openStream(
   options: StreamTransportOptions,
   dial: () => Connection,
@@ -67,11 +72,4 @@ export function connectOptions({ endpoint, source }: StreamTransportOptions): Tc
     // Blocks are whole: nothing is gained by waiting for more.
     noDelay: true,
   };
-}
-
-/** The bounds of a collector's queue and patience: a capture is read as fast as the collector takes it. */
-export function policyOf(isConversion: boolean, reconnectSeconds: number): StreamPolicy {
-  const longestPause = reconnectSeconds * 1000;
-  const policy = isConversion ? CONVERSION : LIVE;
-  return { ...policy, longestPause, firstPause: Math.min(policy.firstPause, longestPause) };
 }

@@ -1,8 +1,10 @@
-/** What TLS needs from files: trusted certificates, our own certificate and its key. Read once, at start-up. */
+/**
+ * What TLS needs from files: trusted certificates, our own certificate and its key. Read once, at start-up.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
 import { StartError } from '../cli/errors.js';
-import { reasonOf } from './stream.js';
+import { reasonOf } from './connection-error.js';
 
 export interface TlsFiles {
   readonly tlsCa?: string;
@@ -10,7 +12,10 @@ export interface TlsFiles {
   readonly tlsKey?: string;
 }
 
-/** Where systems keep the certificates that they trust: Debian, Alpine; OpenBSD, FreeBSD; FreeBSD's port; Fedora. */
+/**
+ * Where systems keep the certificates that they trust: Debian, Alpine; OpenBSD, FreeBSD; FreeBSD's port;
+ * Fedora.
+ */
 const SYSTEM_FILES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/ssl/cert.pem',
@@ -18,12 +23,14 @@ const SYSTEM_FILES = [
   '/etc/pki/tls/certs/ca-bundle.crt',
 ];
 
+/** PKCS #8, and the older form of OpenSSL. */
+const ENCRYPTED = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
 /** Throws a StartError that names the option, the file and the reason. */
 export async function readTlsSettings(files: TlsFiles): Promise<SecureContext> {
   const { tlsCa, tlsCert, tlsKey } = files;
   if (tlsCert !== undefined && tlsKey === undefined) throw new StartError('--tls-cert needs --tls-key');
   if (tlsKey !== undefined && tlsCert === undefined) throw new StartError('--tls-key needs --tls-cert');
-  // TLS takes its time to load: only those who use it wait for it.
   const { createSecureContext } = await import('node:tls');
   const { createPrivateKey, X509Certificate } = await import('node:crypto');
   const ca = tlsCa === undefined ? systemCertificates() : readPem('--tls-ca', tlsCa);
@@ -39,6 +46,8 @@ export async function readTlsSettings(files: TlsFiles): Promise<SecureContext> {
   const [own] = check('--tls-cert', tlsCert, () =>
     certificatesIn(cert).map((pem) => new X509Certificate(pem)),
   );
+  if (ENCRYPTED.test(key))
+    throw new StartError(`--tls-key ${tlsKey}: is encrypted: give a key without a passphrase`);
   const privateKey = check('--tls-key', tlsKey, () => createPrivateKey(key));
   if (!own!.checkPrivateKey(privateKey)) {
     throw new StartError(`--tls-key ${tlsKey}: is not the key of --tls-cert ${tlsCert}`);

@@ -1,9 +1,13 @@
-/** IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown on demand. */
+/**
+ * IPFIX over TLS 1.2 and newer, RFC 7011 section 11: the collector's certificate is verified, ours is shown
+ * on demand.
+ */
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { readTlsSettings, type TlsFiles } from './tls-settings.js';
+import { CLOSED } from './dialer.js';
 import type { StreamTransport } from './stream.js';
 import { connectOptions, openStream, type StreamTransportOptions } from './tcp.js';
+import { readTlsSettings, type TlsFiles } from './tls-settings.js';
 
 export interface TlsOptions extends StreamTransportOptions {
   readonly files: TlsFiles;
@@ -11,13 +15,14 @@ export interface TlsOptions extends StreamTransportOptions {
   readonly serverName: string | undefined;
 }
 
-/** How long a collector of TLS 1.3 may keep silent about our certificate. */
-const CONSENT = 1000;
+/** How long to wait for a TLS 1.3 collector to refuse our certificate. Milliseconds. */
+const REFUSAL_LIMIT = 1000;
 
-/** Reads the files first. With a reader that can wait, connects too. Throws a StartError. */
+/** Reads the files first. For a conversion connects, too. Throws a StartError. */
 export async function openTls(options: TlsOptions): Promise<StreamTransport> {
   const { endpoint, serverName } = options;
   const secureContext = await readTlsSettings(options.files);
+  // Loaded here, not with the program: most runs do without TLS.
   const { checkServerIdentity, connect } = await import('node:tls');
   const name = serverName ?? endpoint.host;
   return openStream(options, () => {
@@ -36,20 +41,21 @@ export async function openTls(options: TlsOptions): Promise<StreamTransport> {
 }
 
 /**
- * In TLS 1.3 our side of the handshake ends before the collector has seen our certificate, and what is written before its
- * refusal is lost. Its session ticket says that it agrees; so does a while without a refusal.
+ * In TLS 1.3 the handshake ends on our side before the collector has seen our certificate, and what is
+ * written before it refuses that is lost. A session ticket means that it has accepted; so does a while
+ * without a refusal.
  */
 function accepted(socket: TLSSocket): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const consent = new Promise<void>((resolve) => {
-    const isLate = () => socket.getProtocol() === 'TLSv1.3';
+  const acceptance = new Promise<void>((resolve) => {
+    const isTls13 = () => socket.getProtocol() === 'TLSv1.3';
     socket.once('session', () => {
       // Not at once: OpenSSL is still reading, and a record written in the middle of that is broken.
-      if (isLate()) setImmediate(resolve);
+      if (isTls13()) setImmediate(resolve);
     });
     socket.once('secureConnect', () => {
-      if (!isLate()) return resolve();
-      timer = setTimeout(resolve, CONSENT);
+      if (!isTls13()) return resolve();
+      timer = setTimeout(resolve, REFUSAL_LIMIT);
       socket.resume();
     });
   });
@@ -57,7 +63,7 @@ function accepted(socket: TLSSocket): Promise<void> {
     socket.on('error', (error) => {
       reject(socket.authorizationError ? new Error(`certificate refused: ${error.message}`) : error);
     });
-    socket.once('close', () => reject(new Error('closed by the collector')));
+    socket.once('close', () => reject(new Error(CLOSED)));
   });
-  return Promise.race([consent, failure]).finally(() => clearTimeout(timer));
+  return Promise.race([acceptance, failure]).finally(() => clearTimeout(timer));
 }

@@ -1,283 +1,273 @@
 /**
- * UDP to one address as fast as the system takes it: datagrams leave in batches, on Linux with one system call for many, else on
- * a thread beside where that helps. Where neither can be done, `transport-udp` serves.
+ * Many datagrams in one system call, through koffi: sendmmsg(2), and UDP_SEGMENT (udp(7), Linux 4.18), with
+ * which the kernel cuts datagrams of one length out of a single message. On the wire they are what so many
+ * calls of send(2) give. The calls are made on koffi's threads, while this one fills the next block.
  */
-import { getSystemErrorMap } from 'node:util';
-import { memoryOctets } from '../../protocol/core.js';
-import type { MessagePlace, MessagePlaces } from '../../protocol/export/message-place.js';
-import { type BatchAddress, type DatagramBatch, openBatch } from './datagram-batch.js';
+import { getSystemErrorName } from 'node:util';
 import { monotonic } from '../service/monotonic.js';
-import { UNPACED } from './pace.js';
-import { pause } from '../pause.js';
-import { Delivered, type Transport, takeBack } from '../sink/transport.js';
-import { collectorAddress, LARGEST, Refusals, SEND_BUFFER, type UdpOptions } from './udp-collector.js';
+import {
+  type DatagramSender,
+  REFUSED,
+  SEND_BUFFER,
+  type SendReport,
+  type UdpAddress,
+} from './datagram-sender.js';
+import { BLOCK_MESSAGES, type Block } from './message-queue.js';
+
+/** Those on which Linux's structures and constants are the ones below: 64 bits, little-endian. */
+const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64'];
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** SOCK_DGRAM | SOCK_CLOEXEC */
+const DATAGRAMS = 2 | 0o2000000;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_SNDTIMEO = 21;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+
+const EINTR = 4;
+/** What devices answer that do not cut messages up. */
+const NO_SEGMENTS = [5 /* EIO */, 22 /* EINVAL */, 90 /* EMSGSIZE */];
+
+/** How long a device may take nothing before a message counts as failed. Seconds. */
+const LONGEST_SEND = 1;
+
+const SOCKADDR_IN = 16;
+const SOCKADDR_IN6 = 28;
+const IOVEC = 16;
+const IOVEC_LENGTH = 8;
+/** struct mmsghdr: a msghdr, and the octets sent. */
+const MMSGHDR = 64;
+const MSG_IOV = 16;
+const MSG_IOVLEN = 24;
+const MSG_CONTROL = 32;
+const MSG_CONTROLLEN = 40;
+/** CMSG_SPACE and CMSG_LEN of the 16 bits of UDP_SEGMENT, and where they stand. */
+const CMSG_SPACE = 24;
+const CMSG_LEN = 18;
+const CMSG_DATA = 16;
+
+/** What one message may hold: the kernel's UDP_MAX_SEGMENTS, and an IP packet with its headers. */
+const MOST_SEGMENTS = 64;
+const MOST_OCTETS = 65_000;
 
 /**
- * Datagrams that are kept, as far as three megabytes hold them. With a quarter of them in one megabyte IPFIX took 3.84 s in
- * place of 3.53, medians of 5 in turns.
+ * Resolves to undefined without koffi, on other systems, and where the kernel does not connect to the
+ * address.
  */
-const MOST_DATAGRAMS = 2048;
-const FEWEST_DATAGRAMS = 64;
-const MEMORY = 3 << 20;
-/** Those of a short run: each page of memory that is new takes a virtual machine up to 10 microseconds. */
-const FEW_DATAGRAMS = 128;
-
-/** Datagrams sent together where a pace holds them back, and in a short run: what one message of 64 KiB can hold. */
-const BATCH = 44;
-/**
- * Elsewhere a run of this part of the ring is sent on a thread beside the program, which fills the others meanwhile: of two
- * processors, medians of 7 conversions, 0.70 s in place of 0.90 in v5 where the next run is given as soon as one is over, and
- * not when the event loop turns.
- */
-const RUN = 1 / 4;
-/** The part of it that may wait; of the rest, a packet may need some more. With 7 eighths IPFIX took 1.41 s in place of 1.24. */
-const MOST = 0.8;
-/** How often it is looked whether a run is over: every so many datagrams. */
-const LOOK = 16;
-
-const ECONNREFUSED = 111;
-
-/** Resolves the name and opens the socket. Throws a StartError. `openKernel` is the way past node:dgram, or none. */
-export async function openUdpBatch(options: UdpOptions, openKernel = openBatch): Promise<Transport> {
-  const { endpoint, source, extent } = options;
-  const { family, address } = await collectorAddress(options);
-  const size = options.maxMessage ?? LARGEST[family];
-  const most = extent === 'short' ? FEW_DATAGRAMS : MOST_DATAGRAMS;
-  const count = Math.min(Math.max(Math.floor(MEMORY / size), FEWEST_DATAGRAMS), most);
-  const to = { family, address, port: endpoint.port, source, sendBuffer: SEND_BUFFER };
-  const batch = openKernel(to, count, size) ?? (await openBeside(options, to, count, size));
-  if (batch !== undefined) return new UdpBatchTransport(options, batch, size);
-  const { openUdp } = await import('./udp.js');
-  return openUdp(options);
+export async function openBatch(to: UdpAddress, report: SendReport): Promise<DatagramSender | undefined> {
+  const system = await loadSystem();
+  const socket = system && openSocket(system, to);
+  return socket === undefined ? undefined : new BatchSender(system!, socket, report);
 }
 
-/** Those that a thread of this program sends: with 2048 of them IPFIX takes 12 MiB more. */
-const MOST_BESIDE = 768;
-
-/** Another thread takes work off this one, not off the machine: it is for long conversions, which somebody waits for. */
-async function openBeside({ extent, pace }: UdpOptions, to: BatchAddress, count: number, size: number) {
-  if (extent !== 'long' || pace !== UNPACED) return undefined;
-  const { openThread } = await import('./datagram-thread.js');
-  return openThread(to, Math.min(count, MOST_BESIDE), size);
-}
-
-/**
- * A ring of datagrams: those from `#first` on wait to be sent or are on their way, the one behind them is being filled.
- */
-class UdpBatchTransport implements Transport, MessagePlaces {
-  readonly sent = new Delivered();
-  readonly lost = new Delivered();
-  errors = 0;
-  onTrouble = (): void => {};
-  readonly longest: number;
-  readonly likesRuns: boolean;
-  readonly places = this;
-  readonly #options: UdpOptions;
-  readonly #batch: DatagramBatch;
-  readonly #count: number;
-  readonly #records: Int32Array;
-  readonly #refusals = new Refusals();
-  /** Datagrams of a run. */
-  readonly #run: number;
-  /** Runs leave aside. Else datagrams leave as the pace allows, as many together as one message holds. */
-  readonly #sendsAside: boolean;
-  /** Datagrams that may wait. */
-  readonly #most: number;
+class BatchSender implements DatagramSender {
+  readonly #system: System;
+  readonly #socket: number;
+  readonly #report: SendReport;
+  /** Datagrams that a message may hold; 1 where the kernel or the device does not cut messages up. */
+  #segments: number;
+  readonly #headers = new DataView(new ArrayBuffer(BLOCK_MESSAGES * MMSGHDR));
+  readonly #headerOctets = new Uint8Array(this.#headers.buffer);
+  readonly #vectors = new DataView(new ArrayBuffer(BLOCK_MESSAGES * IOVEC));
+  readonly #controls = new DataView(new ArrayBuffer(BLOCK_MESSAGES * CMSG_SPACE));
+  /** Datagrams in each message of the call. */
+  readonly #datagrams = new Int32Array(BLOCK_MESSAGES);
+  #messages = 0;
+  /** What is left of the run. */
+  #block: Block | undefined;
   #first = 0;
-  #filling = 0;
-  #waiting = 0;
-  /** Datagrams that are being sent aside: the first of those that wait. */
-  #aside = 0;
-  /** Calls of `sendAside` begun or ended so far. */
-  #calls = 0;
-  #isScheduled = false;
-  #waiters: { few: number; wake: () => void }[] = [];
+  #end = 0;
+  /** The first message met a refusal of an earlier one, and is being sent again. */
+  #isSecondTry = false;
+  /** The last call stopped before its end, because of an error that sendmmsg does not report. */
+  #isErrorUnknown = false;
+  #callTime = 0;
 
-  constructor(options: UdpOptions, batch: DatagramBatch, longest: number) {
-    const { extent, pace } = options;
-    const isPaced = pace !== UNPACED;
-    this.#options = options;
-    this.longest = longest;
-    this.#sendsAside = !isPaced && extent !== 'short';
-    this.likesRuns = !isPaced && extent === 'long' && batch.cutsRuns;
-    this.#batch = batch;
-    this.#count = batch.count;
-    this.#records = new Int32Array(this.#count);
-    this.#run = Math.floor(this.#count * RUN);
-    this.#most = this.#sendsAside ? MOST * this.#count : this.#count / 2;
-  }
-
-  get isCongested(): boolean {
-    return this.#waiting >= this.#most;
-  }
-
-  get isDown(): boolean {
-    return this.#refusals.areMany(monotonic());
-  }
-
-  get place(): MessagePlace {
-    return this.#batch.place(this.#filling);
-  }
-
-  send(octets: Uint8Array, length: number, records: number): void {
-    memoryOctets.set(octets.subarray(0, length), this.place.at);
-    this.sendPlaced(length, records);
-  }
-
-  sendPlaced(length: number, records: number): void {
-    const filling = this.#filling;
-    this.#batch.made(filling, length);
-    this.#records[filling] = records;
-    this.#waiting++;
-    this.#filling = filling + 1 === this.#count ? 0 : filling + 1;
-    if (this.#waiting === this.#count - 1) this.#makeRoom();
-    else if (!this.#isScheduled) this.#sendLater();
-    else if (!this.#sendsAside) this.#pumpBatch();
-    else if (filling % LOOK === 0) this.#keepSending();
-  }
-
-  drained(): Promise<void> {
-    return this.#until(this.#sendsAside ? this.#most - this.#run : this.#count / 8);
-  }
-
-  async close(): Promise<void> {
-    await this.#until(0);
-    // A refusal of what was sent last by this machine is here by now.
-    const error = this.#batch.pendingError();
-    if (error !== 0) this.#refusedLater(error);
-    this.#batch.close();
-  }
-
-  #until(few: number): Promise<void> {
-    this.#pump();
-    if (this.#waiting <= few) return Promise.resolve();
-    return new Promise((wake) => this.#waiters.push({ few, wake }));
-  }
-
-  /** What does not fill a batch leaves when the event loop turns. */
-  #sendLater(): void {
-    this.#isScheduled = true;
-    setImmediate(() => this.#turn());
-  }
-
-  #turn(): void {
-    if (!this.#sendsAside || this.#waiting <= BATCH) this.#pump();
-    else this.#keepSending(BATCH);
-    this.#isScheduled = this.#waiting > 0;
-    if (this.#isScheduled) setTimeout(() => this.#turn(), 1);
-    this.#wake();
-  }
-
-  #wake(): void {
-    const ready = this.#waiters.filter(({ few }) => this.#waiting <= few);
-    this.#waiters = this.#waiters.filter(({ few }) => this.#waiting > few);
-    for (const { wake } of ready) wake();
-  }
-
-  /** A single packet gave more than the ring holds: there is no turn of the event loop to wait for. */
-  #makeRoom(): void {
-    if (this.#aside > 0) this.#asideEnded(this.#batch.awaitAside());
-    this.#pump();
-    while (this.#waiting === this.#count - 1) {
-      pause(1);
-      this.#pump();
+  constructor(system: System, { number, canSegment }: BatchSocket, report: SendReport) {
+    this.#system = system;
+    this.#socket = number;
+    this.#report = report;
+    this.#segments = canSegment ? MOST_SEGMENTS : 1;
+    // The memory of an ArrayBuffer does not move: what points at it is written once.
+    const vectors = system.addressOf(this.#vectors.buffer);
+    const controls = system.addressOf(this.#controls.buffer);
+    for (let message = 0; message < BLOCK_MESSAGES; message++) {
+      const header = message * MMSGHDR;
+      const control = message * CMSG_SPACE;
+      writePointer(this.#headers, header + MSG_IOV, vectors + message * IOVEC);
+      this.#headers.setInt32(header + MSG_IOVLEN, 1, true);
+      writePointer(this.#headers, header + MSG_CONTROL, controls + control);
+      this.#controls.setInt32(control, CMSG_LEN, true);
+      this.#controls.setInt32(control + 8, SOL_UDP, true);
+      this.#controls.setInt32(control + 12, UDP_SEGMENT, true);
     }
   }
 
-  #pumpBatch(): void {
-    if (this.#waiting % BATCH === 0) this.#pump();
+  send(block: Block, first: number, count: number): void {
+    this.#block = block;
+    this.#first = first;
+    this.#end = first + count;
+    this.#call();
   }
 
-  /** Gives the next run, where so many wait and none is on its way. A conversion seldom turns the event loop. */
-  #keepSending(least = this.#run): void {
-    if (this.#aside > 0) {
-      if (!this.#batch.isAsideOver) return;
-      this.#asideEnded(this.#batch.awaitAside());
+  poll(): void {
+    const error = new Int32Array(1);
+    this.#system.getOption(this.#socket, SOL_SOCKET, SO_ERROR, error, Int32Array.of(4));
+    if (error[0] !== 0) this.#report.refused(nameOf(error[0]!));
+  }
+
+  close(): void {
+    this.#system.close(this.#socket);
+  }
+
+  #call(): void {
+    this.#writeMessages();
+    this.#callTime = monotonic();
+    this.#system.sendMessages.async(this.#socket, this.#headerOctets, this.#messages, 0, this.#returned);
+  }
+
+  /** Made once: a callback for each call would be garbage. `messages` is what sendmmsg returns. */
+  readonly #returned = (_error: unknown, messages: number): void => {
+    if (messages > 0) this.#taken(messages);
+    else this.#notTaken(this.#system.error());
+    if (this.#first < this.#end) this.#call();
+    else this.#report.ended();
+  };
+
+  #taken(messages: number): void {
+    // The error came in place of the message that is now sent: it was the refusal of one before.
+    if (this.#isErrorUnknown) this.#report.refused(REFUSED);
+    this.#isSecondTry = false;
+    for (let message = 0; message < messages; message++) {
+      const datagrams = this.#datagrams[message]!;
+      this.#report.taken(this.#first, datagrams);
+      this.#first += datagrams;
     }
-    if (this.#waiting >= least) this.#sendAside();
+    // A device that took nothing for so long is no refusal.
+    const isLate = monotonic() - this.#callTime >= 1000 * LONGEST_SEND;
+    this.#isErrorUnknown = messages < this.#messages && !isLate;
   }
 
-  #sendAside(): void {
-    const count = Math.min(this.#waiting, this.#run, this.#count - this.#first);
-    const call = ++this.#calls;
-    this.#aside = count;
-    this.#batch.sendAside(this.#first, count, (taken) => {
-      // Somebody may have had to wait for its end before.
-      if (call !== this.#calls) return;
-      this.#asideEnded(taken);
-      this.#keepSending();
-      this.#wake();
-    });
-  }
-
-  #asideEnded(taken: number): void {
-    const count = this.#aside;
-    this.#calls++;
-    this.#aside = 0;
-    for (let i = 0; i < taken; i++) this.#leave(this.sent);
-    if (taken < count) this.#sendRun(count - taken);
-  }
-
-  /** Sends as much as the pace allows: the faster it is, the more datagrams go at once. */
-  #pump(): void {
-    if (this.#aside > 0) return;
-    while (this.#waiting > 0) {
-      const most = Math.min(this.#waiting, BATCH, this.#count - this.#first);
-      const allowed = this.#allowed(most);
-      this.#sendRun(allowed);
-      if (allowed < most) return;
+  /** The error is that of the first message alone. */
+  #notTaken(error: number): void {
+    const datagrams = this.#datagrams[0]!;
+    const name = nameOf(error);
+    this.#isErrorUnknown = false;
+    if (error === EINTR) return;
+    if (datagrams > 1 && NO_SEGMENTS.includes(error)) {
+      this.#segments = 1;
+      return;
     }
-  }
-
-  /** Datagrams of the next `most` that may leave now. */
-  #allowed(most: number): number {
-    const { pace } = this.#options;
-    if (pace === UNPACED) return most;
-    let allowed = 0;
-    while (allowed < most && pace.allows(monotonic())) {
-      pace.spent(this.#records[this.#first + allowed]!);
-      allowed++;
+    if (name === REFUSED) this.#report.refused(name);
+    if (name === REFUSED && !this.#isSecondTry) {
+      this.#isSecondTry = true;
+      return;
     }
-    return allowed;
+    this.#isSecondTry = false;
+    this.#report.failed(this.#first, datagrams, name);
+    this.#first += datagrams;
   }
 
-  #sendRun(count: number): void {
-    for (let left = count; left > 0; ) {
-      const taken = this.#batch.send(this.#first, left);
-      for (let i = 0; i < taken; i++) this.#leave(this.sent);
-      if (taken === 0) this.#refused();
-      left -= Math.max(taken, 1);
-    }
+  /** The rest of the run, as messages. */
+  #writeMessages(): void {
+    const blockAddress = this.#system.addressOf(this.#block!.octets.buffer);
+    let messages = 0;
+    for (let at = this.#first; at < this.#end; messages++)
+      at += this.#writeMessage(messages, at, blockAddress);
+    this.#messages = messages;
   }
 
-  /** Takes the first datagram out of the ring. */
-  #leave(account: Delivered): void {
-    account.add(this.#records[this.#first]!, this.#batch.lengthOf(this.#first));
-    this.#first = (this.#first + 1) % this.#count;
-    this.#waiting--;
+  /** One message of datagrams of one length, of which the last may be shorter. Returns their number. */
+  #writeMessage(message: number, first: number, blockAddress: number): number {
+    const block = this.#block!;
+    const start = block.startOf(first);
+    const length = block.lengthOf(first);
+    const most = Math.max(1, Math.min(this.#segments, Math.floor(MOST_OCTETS / length)));
+    const end = Math.min(this.#end, first + most);
+    let next = first + 1;
+    while (next < end && block.lengthOf(next) === length) next++;
+    if (next < end && block.lengthOf(next) < length) next++;
+    const datagrams = next - first;
+    const vector = message * IOVEC;
+    writePointer(this.#vectors, vector, blockAddress + start);
+    this.#vectors.setInt32(vector + IOVEC_LENGTH, block.ends[next - 1]! - start, true);
+    this.#headers.setInt32(message * MMSGHDR + MSG_CONTROLLEN, datagrams > 1 ? CMSG_SPACE : 0, true);
+    this.#controls.setUint16(message * CMSG_SPACE + CMSG_DATA, length, true);
+    this.#datagrams[message] = datagrams;
+    return datagrams;
   }
+}
 
-  /** The system did not take the first datagram. ECONNREFUSED speaks of one before: this one stands for it in the accounts. */
-  #refused(): void {
-    const { error } = this.#batch;
-    this.#leave(this.lost);
-    this.#failed(error);
-  }
+interface BatchSocket {
+  readonly number: number;
+  /** The kernel has UDP_SEGMENT. An older one would ignore it, and send one datagram of many. */
+  readonly canSegment: boolean;
+}
 
-  #refusedLater(error: number): void {
-    const last = (this.#first + this.#count - 1) % this.#count;
-    if (this.sent.messages > 0) {
-      takeBack(this.sent, this.lost, this.#records[last]!, this.#batch.lengthOf(last));
-    }
-    this.#failed(error);
-  }
+/** Functions of the C library. */
+type System = NonNullable<Awaited<ReturnType<typeof loadSystem>>>;
 
-  #failed(error: number): void {
-    const { name, log } = this.#options;
-    const [code] = getSystemErrorMap().get(-error) ?? [`errno ${error}`];
-    this.errors++;
-    log.limited(`send ${name}`, `${name}: send ${code}`);
-    this.onTrouble();
-    if (error === ECONNREFUSED) this.#refusals.count(monotonic());
+async function loadSystem() {
+  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined;
+  try {
+    const { default: koffi } = await import('koffi');
+    const library = koffi.load(null);
+    return {
+      socket: library.func('int socket(int, int, int)'),
+      bind: library.func('int bind(int, const void *, unsigned int)'),
+      connect: library.func('int connect(int, const void *, unsigned int)'),
+      setOption: library.func('int setsockopt(int, int, int, const void *, unsigned int)'),
+      getOption: library.func('int getsockopt(int, int, int, void *, void *)'),
+      sendMessages: library.func('int sendmmsg(int, void *, unsigned int, int)'),
+      parseAddress: library.func('int inet_pton(int, const char *, void *)'),
+      close: library.func('int close(int)'),
+      addressOf: (memory: ArrayBuffer) => Number(koffi.address(memory)),
+      error: () => koffi.errno(),
+    };
+  } catch {
+    return undefined;
   }
+}
+
+function openSocket(system: System, to: UdpAddress): BatchSocket | undefined {
+  const { family, address, port, source } = to;
+  const number = system.socket(family === 4 ? AF_INET : AF_INET6, DATAGRAMS, 0);
+  if (number < 0) return undefined;
+  const from = source === undefined ? undefined : socketAddress(system, family, source, 0);
+  const peer = socketAddress(system, family, address, port);
+  const isBound =
+    source === undefined || (from !== undefined && system.bind(number, from, from.length) === 0);
+  if (!isBound || peer === undefined || system.connect(number, peer, peer.length) !== 0) {
+    system.close(number);
+    return undefined;
+  }
+  system.setOption(number, SOL_SOCKET, SO_SNDBUF, Int32Array.of(SEND_BUFFER), 4);
+  system.setOption(number, SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(BigInt(LONGEST_SEND), 0n), 16);
+  const canSegment =
+    system.getOption(number, SOL_UDP, UDP_SEGMENT, new Int32Array(1), Int32Array.of(4)) === 0;
+  return { number, canSegment };
+}
+
+/** A sockaddr_in or sockaddr_in6; undefined for an address with a scope. */
+function socketAddress(system: System, family: 4 | 6, address: string, port: number): Uint8Array | undefined {
+  const octets = new Uint8Array(family === 4 ? SOCKADDR_IN : SOCKADDR_IN6);
+  const view = new DataView(octets.buffer);
+  const number = family === 4 ? AF_INET : AF_INET6;
+  view.setUint16(0, number, true);
+  view.setUint16(2, port);
+  const at = octets.subarray(family === 4 ? 4 : 8);
+  return system.parseAddress(number, address, at) === 1 ? octets : undefined;
+}
+
+function writePointer(to: DataView, at: number, address: number): void {
+  to.setUint32(at, address, true);
+  to.setUint32(at + 4, address / 2 ** 32, true);
+}
+
+function nameOf(error: number): string {
+  return getSystemErrorName(-error);
 }

@@ -16,23 +16,24 @@ export function hex(octets: Uint8Array): string {
 export function seen(packet: Packet): SeenPacket {
   const { view, start, end, wireEnd, number, clock, linkType } = packet;
   const octets = hex(new Uint8Array(view.buffer, view.byteOffset + start, end - start));
-  return { number, time: clock.time, linkType, wireLength: wireEnd - start, octets };
+  return { number, time: timeOf(clock), linkType, wireLength: wireEnd - start, octets };
 }
 
-/** All packets of a capture that is at hand; `from` is where its records begin. */
+/** Milliseconds since the epoch. */
+export function timeOf(clock: Float64Array): number {
+  return 1000 * clock[0]! + clock[1]!;
+}
+
+/** All packets of a whole capture; `from` is where its records begin. */
 export function readAll(reader: CaptureReader, capture: Uint8Array, from = 0): SeenPacket[] {
   const window = windowOn(capture, from);
   const packet = new Packet();
   const packets: SeenPacket[] = [];
-  try {
-    while (reader.next(window, packet)) packets.push(seen(packet));
-  } finally {
-    window.release();
-  }
+  while (reader.next(window, packet)) packets.push(seen(packet));
   return packets;
 }
 
-/** A window with not an octet more than the capture: reading outside of it throws. */
+/** A window of exactly the capture's length: a read beyond it throws. */
 export function windowOn(capture: Uint8Array, from = 0): CaptureWindow {
   const window = new CaptureWindow(capture.length);
   window.octets.set(capture);

@@ -299,3 +299,39 @@ describe('link types', () => {
     );
   });
 });
+
+describe('the sender of a message', () => {
+  function senderOf(linkType: number, frame: string): Record<string, number | string> {
+    const octets = Uint8Array.from(Buffer.from(frame, 'hex'));
+    const packet = new Packet();
+    packet.view = new DataView(octets.buffer);
+    packet.end = octets.length;
+    packet.wireEnd = octets.length;
+    packet.linkType = linkType;
+    const payload = new Payload();
+    // What was found before must not shine through.
+    Object.assign(payload, { sender: 7, senderAt: 7, senderFamily: 4, hopLimit: 7 });
+    expect(locatePfsync(packet, payload)).to.equal('pfsync');
+    const { senderAt, senderFamily, hopLimit } = payload;
+    const length = { 0: 0, 4: 4, 6: 16 }[senderFamily];
+    const address = Buffer.from(octets.subarray(senderAt, senderAt + length)).toString('hex');
+    return { address, senderFamily, hopLimit };
+  }
+
+  const senders: [name: string, linkType: number, frame: string, expected: object][] = [
+    ['IPv4', 1, IP4 + ipv4(), { address: 'c0000201', senderFamily: 4, hopLimit: 255 }],
+    [
+      'IPv4 with options',
+      101,
+      ipv4({ options: '94040000' }),
+      { address: 'c0000201', senderFamily: 4, hopLimit: 255 },
+    ],
+    ['IPv6', 1, IP6 + ipv6(), { address: `fe80${'00'.repeat(13)}01`, senderFamily: 6, hopLimit: 255 }],
+    ['a tap without an IP header', 246, MESSAGE, { address: '', senderFamily: 0, hopLimit: 0 }],
+  ];
+  for (const [name, linkType, frame, expected] of senders) {
+    it(`${name}: its address and how far it came`, () => {
+      expect(senderOf(linkType, frame)).to.deep.equal(expected);
+    });
+  }
+});

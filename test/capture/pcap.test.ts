@@ -94,6 +94,21 @@ describe('pcap', () => {
     expect(counted).to.deep.equal(wanted);
   });
 
+  it('has no time before 1970, whatever stands in a record', async () => {
+    const word = fc.nat(0xffffffff);
+    for (const { magic, littleEndian } of variants) {
+      const reader = await readerOf({ magic, littleEndian });
+      const isModified = magic === 0xa1b2cd34;
+      fc.assert(
+        fc.property(word, word, (seconds, fraction) => {
+          const record = pcapRecord({ seconds, fraction, octets: [] }, littleEndian, isModified);
+          const [packet] = readAll(reader, record);
+          expect(packet!.time).to.be.within(0, 8.64e15);
+        }),
+      );
+    }
+  });
+
   it('reads any octets without harm', async () => {
     const headers = await Promise.all(
       variants.map(async ({ magic, littleEndian }) =>

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseConfigFile } from '../../src/cli/config-file.js';
-import { OPTION_ROWS } from '../../src/cli/option-table.js';
-import { type Options, parseOptions, UsageError } from '../../src/cli/options.js';
+import { UsageError } from '../../src/cli/errors.js';
+import { OPTION_ROWS, type Options } from '../../src/cli/option-table.js';
+import { parseOptions } from '../../src/cli/options.js';
 
 const FILE = 'pfflowd.conf';
 
@@ -46,9 +47,9 @@ describe('configuration file', () => {
   }
 
   it('gives way to the command line, which adds to repeatable options', () => {
-    const text = 'rate 500\ncollector a:1\nflush-open\nestimate\nallow 192.0.2.1';
+    const text = 'rate 500\ncollector a:1\nflush-open\nno-uncounted\nallow 192.0.2.1';
     const options = read(text, '-n', 'b:2', '--rate=7', '--flush-open=no');
-    expect(options).to.include({ rate: 7, flushOpen: false, estimate: true });
+    expect(options).to.include({ rate: 7, flushOpen: false, noUncounted: true });
     expect(options.collectors.map(({ host }) => host)).to.deep.equal(['a', 'b']);
     expect(options.allow).to.have.length(1);
   });
@@ -86,12 +87,15 @@ describe('configuration file', () => {
     });
   }
 
-  it('that cannot be read is a fault of one line', () => {
-    expect(() => parseOptions(['-c', '/nonexistent/pfflowd.conf', '-D'])).to.throw(
-      UsageError,
-      /^-c '\/nonexistent\/pfflowd.conf': ENOENT/,
-    );
-  });
+  const unreadable: [string, RegExp][] = [
+    ['/nonexistent/pfflowd.conf', /^-c '\/nonexistent\/pfflowd.conf': no such file or directory$/],
+    ['/', /^-c '\/': is a directory$/],
+  ];
+  for (const [file, message] of unreadable) {
+    it(`that cannot be read is a fault of one line: ${file}`, () => {
+      expect(() => parseOptions(['-c', file, '-D'])).to.throw(UsageError, message);
+    });
+  }
 
   it('is complete in the example of its manual', () => {
     const manual = readFileSync(new URL('../../../man/pfflowd.conf.5', import.meta.url), 'utf8');

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { cidrMatcher, isLoopback, parseCidr } from '../../src/cli/cidr.js';
-import { type Options, parseOptions, UsageError } from '../../src/cli/options.js';
+import { UsageError } from '../../src/cli/errors.js';
+import type { Options } from '../../src/cli/option-table.js';
+import { parseOptions } from '../../src/cli/options.js';
 import { VERSION } from '../../src/cli/version.js';
 
 /** A collector, so that the rule that there must be an output is kept. */
@@ -33,6 +35,7 @@ describe('options', () => {
       excludeSelf: true,
       maxStates: 10_000_000,
       stateTimeout: 0,
+      join: false,
       collectors: [{ protocol: 'udp', host: '192.0.2.9', family: 4, port: 2055 }],
       version: 5,
       templateSeconds: 30,
@@ -49,7 +52,6 @@ describe('options', () => {
       exportOptions: [],
       exportStats: true,
       natEvents: false,
-      estimate: false,
       noUncounted: false,
       flushOpen: false,
       output: '-',
@@ -128,6 +130,16 @@ describe('options', () => {
     ],
     [['--ifmap', 'em0=4294967295', '-v9'], { ifmap: new Map([['em0', 4294967295]]) }],
     [
+      ['--ifmap', 'all/in=1,all/out=2,vlan.7/in=3'],
+      {
+        ifmap: new Map([
+          ['all/in', 1],
+          ['all/out', 2],
+          ['vlan.7/in', 3],
+        ]),
+      },
+    ],
+    [
       ['--format', 'ipfix', '-o', 'flows.ipfix'],
       { format: 'ipfix', output: 'flows.ipfix', foreground: false },
     ],
@@ -160,6 +172,7 @@ describe('options', () => {
     [[...SOME, '-i', 'em0', '-r', 'a'], /^-i and -r exclude each other$/],
     [[...SOME, '--listen', '[::1]:1', '-r', 'a'], /^--listen and -r exclude each other$/],
     [[...SOME, '--bogus'], /^unknown option '--bogus'$/],
+    [[...SOME, '--estimate'], /^unknown option '--estimate'$/],
     [[...SOME, '--v', '5'], /^unknown option '--v'$/],
     [[...SOME, '--rate\n=1'], /^unknown option '--rate\\x0a'$/],
     [[...SOME, '-x'], /^unknown option '-x'$/],
@@ -222,13 +235,23 @@ describe('options', () => {
     [[...SOME, '--ifmap', '=1'], /^--ifmap: '=1' is not INTERFACE=NUMBER/],
     [[...SOME, '--ifmap', 'em0=4294967296', '-v9'], /^--ifmap: 'em0=4294967296' is not/],
     [[...SOME, '--ifmap', 'em0=1,em0=2'], /^--ifmap: interface 'em0' has two numbers, 1 and 2$/],
+    [[...SOME, '--ifmap', 'all/in=1,all/in=2'], /^--ifmap: interface 'all\/in' has two numbers, 1 and 2$/],
+    [
+      [...SOME, '--ifmap', 'em0/inn=1'],
+      /^--ifmap: 'em0\/inn=1' is not INTERFACE=NUMBER, as in em0=1 or em0\/in/,
+    ],
+    [[...SOME, '--ifmap', '/in=1'], /^--ifmap: '\/in=1' is not INTERFACE=NUMBER/],
     [[...SOME, '--ifmap', 'em0=65536'], /--ifmap 'em0': 65536: NetFlow v5 holds 0 to 65535$/],
     [[...SOME, '--allow', '10.0.0.0/33'], /^--allow: '10.0.0.0\/33' is not a network/],
-    [[...SOME, '--listen', '0.0.0.0:1'], /^--listen '0.0.0.0': --allow must say who is heard there$/],
-    [[...SOME, '--listen', '[2001:db8::1]:1'], /^--listen '2001:db8::1': --allow must say/],
-    [[...SOME, '--listen', '[::1]:1', '--listen', '192.0.2.1:1'], /^--listen '192.0.2.1': --allow must say/],
+    [[...SOME, '--listen', '0.0.0.0:1'], /^--listen '0.0.0.0': --allow must name the senders to accept$/],
+    [[...SOME, '--listen', '[2001:db8::1]:1'], /^--listen '2001:db8::1': --allow must name/],
+    [[...SOME, '--listen', '[::1]:1', '--listen', '192.0.2.1:1'], /^--listen '192.0.2.1': --allow must name/],
     [[...SOME, '--listen', 'localhost:1'], /^--listen: 'localhost:1': 'localhost' is not an address$/],
-    [[...SOME, '-r', 'a', 'tcp'], /^capture filter 'tcp': it needs -i, -r has none$/],
+    [
+      [...SOME, '-r', 'a', 'tcp'],
+      /^capture filter 'tcp': it needs -i; another capture to read needs its own -r$/,
+    ],
+    [[...SOME, '-r', 'a', 'b.pcap'], /^capture filter 'b.pcap': .*another capture to read needs its own -r$/],
     [[...SOME, '--listen', '[::1]:1', 'tcp'], /^capture filter 'tcp': it needs -i, --listen has none$/],
     [['-n', '192.0.2.9'], /^-n: '192.0.2.9': the port is missing, as in HOST:2055$/],
     [['-n', '192.0.2.9:'], /^-n: '192.0.2.9:': '' is not a port from 1 to 65535$/],

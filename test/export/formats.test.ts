@@ -1,15 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { NONE, TCPSEQ, type NatView } from '../../protocol/flow/terms.js';
-import { ipfixEncoder } from '../../protocol/export/ipfix.js';
-import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js';
 import { netflow1Encoder } from '../../protocol/export/netflow1.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
-import { netflow9Encoder } from '../../protocol/export/netflow9.js';
 import { MOST_PARTS } from '../../protocol/export/split.js';
-import { collect, DAY, flowOf, NOW, Room, type Sample, STATE } from '../peer/flow-sample.js';
+import { type NatView, NONE, TCPSEQ } from '../../protocol/flow/terms.js';
 import type { CollectedFlow, Collector } from '../peer/collector.js';
+import { collect, DAY, NOW, type Open, type Sample, STATE } from '../peer/flow-sample.js';
 import type { SimEnd } from '../peer/pfsync-writer.js';
+import { FIRST_OPTIONS, ipfix, OPTIONS, type Opened, opened, pflow, v9 } from './encoders.js';
 
 type Format = 'v1' | 'v5' | 'v9' | 'ipfix' | 'pflow';
 
@@ -20,24 +18,26 @@ interface Settings {
   readonly domain?: number;
 }
 
-function encoderOf(format: Format, room: MessageRoom, settings: Settings = {}): FlowEncoder {
+function openerOf(format: Format, settings: Settings = {}): Open {
   const nat = settings.nat ?? (format === 'v1' || format === 'v5' ? 'inside' : 'original');
-  const templates = { nat, domain: 42, refreshTime: 30_000, refreshMessages: 0, ...settings };
-  if (format === 'v1') return netflow1Encoder(room, nat);
-  if (format === 'v5') return netflow5Encoder(room, nat, settings.domain ?? 42);
-  if (format === 'v9') return netflow9Encoder(room, templates);
-  return ipfixEncoder(room, format === 'pflow' ? 'pflow' : 'full', templates);
+  if (format === 'v1') return (memory, room) => netflow1Encoder(memory, room, nat);
+  if (format === 'v5')
+    return (memory, room) => netflow5Encoder(memory, room, nat, settings.domain ?? OPTIONS.domain);
+  return { v9, ipfix, pflow }[format](settings);
+}
+
+function openedFormat(format: Format, settings: Settings = {}, length?: number): Opened {
+  return opened(openerOf(format, settings), length);
 }
 
 function exported(
   format: Format,
   samples: readonly Sample[],
   settings: Settings = {},
-  length = 1472,
+  length?: number,
 ): Collector {
-  const room = new Room(length);
-  const encoder = encoderOf(format, room, settings);
-  for (const sample of samples) encoder.add(flowOf(sample));
+  const { encoder, room, add } = openedFormat(format, settings, length);
+  for (const sample of samples) add(sample);
   encoder.flush(samples.at(-1)?.observed ?? NOW);
   const collector = collect(room.messages);
   expect(collector.errors, format).to.deep.equal([]);
@@ -134,19 +134,22 @@ describe('export formats', () => {
     });
 
     it(`${format}: a counter of 2^64-1 becomes ${MOST_PARTS} parts, clamped and counted`, () => {
-      const room = new Room();
-      const encoder = encoderOf(format, room);
-      expect(encoder.add(flowOf({ octets: 2n ** 64n - 1n, packets: 5000n }))).to.equal(MOST_PARTS);
+      const { encoder, room, add } = openedFormat(format);
+      add({ octets: 2n ** 64n - 1n, packets: 5000n });
       encoder.flush(NOW);
       const { flows } = collect(room.messages);
+      expect(flows.length).to.equal(MOST_PARTS);
       expect(encoder.losses.clampedCounters).to.equal(1);
       expect(flows.every((flow) => flow.octets === 0xffffffffn)).to.equal(true);
       expect(flows.reduce((sum, flow) => sum + (flow.packets ?? 0n), 0n)).to.equal(5000n);
     });
 
-    it(`${format}: an IPv6 state is refused`, () => {
-      const room = new Room();
-      expect(encoderOf(format, room).add(flowOf(SIX))).to.equal(0);
+    it(`${format}: records of an IPv6 state are refused and counted`, () => {
+      const { encoder, room, add } = openedFormat(format);
+      for (const sample of [SIX, { ...SIX, reply: 1 as const }, { ...SIX, replyOctets: 1n }]) add(sample);
+      encoder.flush(NOW);
+      expect(room.messages).to.deep.equal([]);
+      expect(encoder.losses.unsupported).to.equal(4);
     });
   }
 
@@ -166,11 +169,10 @@ describe('export formats', () => {
 
   for (const format of ['v1', 'v5', 'v9'] as const) {
     it(`${format}: a start 49 days back is kept, one 60 days back is clipped and counted`, () => {
-      const room = new Room();
-      const encoder = encoderOf(format, room);
-      encoder.add(flowOf({ start: NOW - 49 * DAY }));
+      const { encoder, room, add } = openedFormat(format);
+      add({ start: NOW - 49 * DAY });
       expect(encoder.losses.clippedTimes).to.equal(0);
-      encoder.add(flowOf({ start: NOW - 60 * DAY }));
+      add({ start: NOW - 60 * DAY });
       expect(encoder.losses.clippedTimes).to.equal(1);
       encoder.flush(NOW);
       const [kept, clipped] = collect(room.messages).flows;
@@ -192,11 +194,31 @@ describe('export formats', () => {
       expect(flows.map((flow) => flow.startMs)).to.deep.equal(clock.map((now) => now - 5000));
     });
 
+    it(`${format}: the clock may go anywhere within a message: all times are right, and none is before 1970`, () => {
+      const clock = fc.oneof(
+        fc.integer({ min: NOW - 100 * DAY, max: NOW + 100 * DAY }),
+        fc.integer({ min: -2 * DAY, max: 60 * DAY }),
+        fc.integer({ min: -(2 ** 40), max: 2 ** 41 }),
+      );
+      const age = fc.oneof(fc.integer({ min: 0, max: 49 * DAY }), fc.integer({ min: 0, max: 1000 }));
+      fc.assert(
+        fc.property(fc.array(fc.tuple(clock, age), { minLength: 1, maxLength: 60 }), (steps) => {
+          const samples = steps.map(([now, old]) => ({ observed: now, end: now, start: now - old }));
+          const { flows, messages } = exported(format, samples);
+          const least = (time: number) => Math.max(time, 0);
+          expect(flows.map(({ startMs, endMs }) => [startMs, endMs])).to.deep.equal(
+            samples.map(({ start, end }) => [least(start), least(end)]),
+          );
+          for (const { exportMs } of messages) expect(exportMs).to.be.within(0, 2 ** 41 + 1000);
+        }),
+        { numRuns: 60 },
+      );
+    });
+
     it(`${format}: the same flows give the same octets`, () => {
       const bytes = () => {
-        const room = new Room();
-        const encoder = encoderOf(format, room);
-        for (let i = 0; i < 100; i++) encoder.add(flowOf({ octets: BigInt(i), reply: (i & 1) as 0 | 1 }));
+        const { encoder, room, add } = openedFormat(format);
+        for (let i = 0; i < 100; i++) add({ octets: BigInt(i), reply: (i & 1) as 0 | 1 });
         encoder.flush(NOW);
         return Buffer.concat(room.messages);
       };
@@ -214,7 +236,7 @@ describe('export formats', () => {
       const announcing = (settings: Settings, step: number) => {
         const samples = Array.from({ length: 400 }, (_, i) => ({ observed: NOW + i * step }));
         const { messages } = exported(format, samples, settings);
-        return messages.filter((message) => message.templates.length > 0).length;
+        return messages.filter(({ templates }) => templates.some((id) => id < FIRST_OPTIONS)).length;
       };
       const atStart = announcing({}, 0);
       expect(exported(format, [{}]).messages[0]?.templates.length).to.be.greaterThan(0);
@@ -224,11 +246,10 @@ describe('export formats', () => {
     });
 
     it(`${format}: after a restart templates and sequence start again`, () => {
-      const room = new Room();
-      const encoder = encoderOf(format, room);
-      // Records of two kinds: each kind's template is told again before its first one.
+      const { encoder, room, add } = openedFormat(format);
+      // Records of two kinds: each kind's template is announced again before its first one.
       const addBoth = () => {
-        for (const sample of [{}, SIX]) encoder.add(flowOf(sample));
+        for (const sample of [{}, SIX]) add(sample);
       };
       for (let i = 0; i < 200; i++) addBoth();
       encoder.flush(NOW);
@@ -243,35 +264,99 @@ describe('export formats', () => {
     });
   }
 
-  it('ipfix: a state of unknown volume has no counters, one known by sequence numbers has both payloads', () => {
-    const { flows } = exported('ipfix', [
-      { counters: NONE },
-      { counters: TCPSEQ, octets: 0n, packets: 0n, initiatorOctets: 2 ** 40 + 1, responderOctets: 7 },
-    ]);
-    expect(flows[0]?.octets).to.equal(undefined);
-    expect(flows[0]?.packets).to.equal(undefined);
-    expect(flows[1]?.octets).to.equal(undefined);
-    expect(flows[1]?.initiatorOctets).to.equal(2n ** 40n + 1n);
-    expect(flows[1]?.responderOctets).to.equal(7n);
-  });
-
-  it('v9: a state of unknown volume has no counters', () => {
-    expect(exported('v9', [{ counters: NONE }]).flows[0]?.octets).to.equal(undefined);
-    expect(exported('v9', [{ counters: TCPSEQ }]).flows[0]?.octets).to.equal(undefined);
-  });
+  for (const format of ['ipfix', 'v9'] as const) {
+    it(`${format}: a state of unknown volume has no counters, one known by sequence numbers has them as others do`, () => {
+      const { flows } = exported(format, [{ counters: NONE }, { counters: TCPSEQ, octets: 2n ** 40n + 1n }]);
+      expect(flows.map(({ octets, packets }) => [octets, packets])).to.deep.equal([
+        [undefined, undefined],
+        [2n ** 40n + 1n, 10n],
+      ]);
+      const [counted] = exported(format, [{}]).flows;
+      expect(flows[1]?.templateId).to.equal(counted?.templateId);
+    });
+  }
 
   for (const format of FORMATS) {
     it(`${format}: pf's numbers in place of ICMP ports are not exported`, () => {
-      const [flow] = exported(format, [{ state: { proto: 1, protoAfter: 1 } }]).flows;
+      const [flow] = exported(format, [{ state: { proto: 1, protoAfter: 1 }, icmpType: -1 }]).flows;
       expect(flow?.sourcePort ?? 0).to.equal(0);
       expect(flow?.destinationPort ?? 0).to.equal(0);
     });
   }
 
+  for (const format of ['v1', 'v5'] as const) {
+    const echo: Sample = { state: { proto: 1, protoAfter: 1 }, icmpType: 8 };
+    const six = { address: '2001:db8::1', port: 1 };
+    const four = { address: '192.0.2.1', port: 1 };
+    const afTo = (af: 4 | 6, direction: 'in' | 'out', icmpType: number): Sample => ({
+      state: {
+        ...(af === 6
+          ? { af, afAfter: 4, proto: 58, protoAfter: 1 }
+          : { af, afAfter: 6, proto: 1, protoAfter: 58 }),
+        direction,
+        originalSource: af === 6 ? six : four,
+        originalDestination: af === 6 ? six : four,
+        translatedSource: af === 6 ? four : six,
+        translatedDestination: af === 6 ? four : six,
+      },
+      icmpType,
+    });
+    const cases: readonly [string, Sample, number][] = [
+      ['an echo request', echo, 8 * 256],
+      ['a message of another type', { ...echo, icmpType: 13 }, 13 * 256],
+      ['a message of unknown type', { ...echo, icmpType: -1 }, 0],
+      ['the replies to it', { ...echo, reply: 1 }, 0],
+      ['one that is translated', { ...echo, state: { ...echo.state, direction: 'in' } }, 8 * 256],
+      ['one that becomes ICMPv6', afTo(4, 'out', 8), 8 * 256],
+      ['one that was ICMPv6: the type is not of the family shown', afTo(6, 'in', 128), 0],
+    ];
+    for (const [name, sample, port] of cases) {
+      it(`${format}: ${name} has the destination port ${port}`, () => {
+        const { flows } = exported(format, [sample]);
+        expect(flows.map(({ sourcePort, destinationPort }) => [sourcePort, destinationPort])).to.deep.equal([
+          [0, port],
+        ]);
+      });
+    }
+  }
+
+  for (const format of ['v5', 'v9', 'ipfix'] as const) {
+    const [original, translated] = ['192.168.1.50>203.0.113.5', '198.51.100.1>203.0.113.5'];
+    const views: readonly [NatView, string, string][] = [
+      ['original', original, original],
+      ['translated', translated, translated],
+      ['inside', translated, original],
+    ];
+    for (const [nat, inbound, outbound] of views) {
+      it(`${format}: shows the ${nat} side of a translation, and its ports, in both records`, () => {
+        const directions = ['in', 'out', 'in'] as const;
+        const samples = directions.map((direction) => ({ state: { direction }, replyOctets: 1n }));
+        const { flows } = exported(format, samples, { nat });
+        const shown = flows.map(({ source, destination, sourcePort, destinationPort }, i) => {
+          const ends = [`${source}`, `${destination}`];
+          const ports = [sourcePort, destinationPort];
+          if (i % 2 === 1) for (const pair of [ends, ports]) pair.reverse();
+          return [ends.join('>'), ...ports];
+        });
+        const expected = directions.map((direction) => {
+          const ends = direction === 'in' ? inbound : outbound;
+          return [ends, ends === original ? 40000 : 61234, 80];
+        });
+        expect(shown).to.deep.equal(expected.flatMap((one) => [one, one]));
+      });
+    }
+  }
+
+  it('v5: the header says that every packet was counted: an interval of 1', () => {
+    const { encoder, room, add } = openedFormat('v5');
+    add();
+    encoder.flush(NOW);
+    expect(Buffer.from(room.messages[0]!).readUInt16BE(22)).to.equal(1);
+  });
+
   it('pflow: templates 256 and 257 are octet for octet those of pflow(4), in a message of their own', () => {
-    const room = new Room();
-    const encoder = encoderOf('pflow', room);
-    encoder.add(flowOf({}));
+    const { encoder, room, add } = openedFormat('pflow');
+    add();
     encoder.flush(NOW);
     const [templates, data] = room.messages;
     const fields4 =
@@ -285,9 +370,8 @@ describe('export formats', () => {
   });
 
   it('pflow: a message holds one set, also where IPv4 and IPv6 take turns', () => {
-    const room = new Room();
-    const encoder = encoderOf('pflow', room);
-    for (const sample of [{}, SIX, {}, SIX, SIX]) encoder.add(flowOf(sample));
+    const { encoder, room, add } = openedFormat('pflow');
+    for (const sample of [{}, SIX, {}, SIX, SIX]) add(sample);
     encoder.flush(NOW);
     const sets = room.messages.map((message) => {
       const octets = Buffer.from(message);

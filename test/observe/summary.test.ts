@@ -1,55 +1,45 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { FlowRecord } from '../../protocol/flow/flow-record.js';
-import { EXACT, FORWARD, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
-import { newVolume } from '../../protocol/flow/volume.js';
-import { Stats, Tally } from '../../src/observe/statistics.js';
-import { addsUp, type ExporterResult, summaryJson, summaryText } from '../../src/observe/summary.js';
-import { volumeOf } from '../peer/flow-sample.js';
+import { Statistics, Sum, Tally } from '../../src/observe/statistics.js';
+import { addsUp, type SinkResult, summaryJson, summaryText } from '../../src/observe/summary.js';
 
-function flowWith(counters: number, octets: bigint, packets: bigint): FlowRecord {
-  const flow = new FlowRecord();
-  flow.counters = counters;
-  flow.directions = FORWARD;
-  flow.state.writeVolume(volumeOf(0, octets, packets));
-  return flow;
+const WORD = 2n ** 32n;
+
+function addTo(sum: Sum, term: bigint): void {
+  sum.add(Number(term % WORD), Number(term / WORD));
 }
 
-function busyStats(): Stats {
-  const stats = new Stats();
-  stats.packets = 1234567;
-  stats.ignored.otherTraffic = 67;
-  for (let n = 0; n < 3; n++) stats.addMessage(6);
-  stats.addMessage(5);
-  stats.addMessage(255);
-  stats.damaged.add('recordTruncated', 2);
-  stats.damaged.add('unknownVersion');
-  stats.records.insert = 1000;
-  stats.records.compressedDelete = 990;
-  stats.unknownActions = 4;
-  stats.states.ended = 990;
-  stats.states.exported = 980;
-  stats.states.open = 10;
-  stats.states.unknownDeletes = 3;
-  stats.skipped.add('empty', 7);
-  stats.skipped.add('direction', 3);
-  stats.addFlow(flowWith(EXACT, 2n ** 64n - 1n, 2n ** 53n + 1n));
-  stats.addFlow(flowWith(EXACT, 2n ** 64n - 1n, 0n));
-  stats.addFlow(flowWith(PARTIAL, 5n, 1n));
-  stats.addFlow(flowWith(TCPSEQ, 0n, 0n));
-  stats.addFlow(flowWith(NONE, 0n, 0n));
-  return stats;
+function busyStatistics(): Statistics {
+  const statistics = new Statistics();
+  statistics.packets = 1234567;
+  statistics.ignored.otherTraffic = 67;
+  for (let n = 0; n < 3; n++) statistics.addMessage(6);
+  statistics.addMessage(5);
+  statistics.addMessage(255);
+  statistics.damaged.add('recordTruncated', 2);
+  statistics.damaged.add('unknownVersion');
+  statistics.records.insert = 1000;
+  statistics.records.compressedDelete = 990;
+  statistics.unknownActions = 4;
+  Object.assign(statistics.states, { ended: 990, exported: 975, joined: 5, open: 10, unknownDeletes: 3 });
+  statistics.skipped.add('empty', 7);
+  statistics.skipped.add('direction', 3);
+  statistics.flows = 5;
+  Object.assign(statistics.counters, { exact: 2, partial: 1, tcpseq: 1, none: 1 });
+  for (const octets of [2n ** 64n - 1n, 2n ** 64n - 1n, 5n]) addTo(statistics.octets, octets);
+  for (const packets of [2n ** 53n + 1n, 0n, 1n]) addTo(statistics.packetsCounted, packets);
+  return statistics;
 }
 
-const EXPORTERS: ExporterResult[] = [
+const COLLECTORS: SinkResult[] = [
   {
+    kind: 'collector',
     collector: 'udp://[2001:db8::1]:2055',
     version: 5,
     records: 1200,
     datagrams: 40,
     octets: 58560,
     filtered: 3,
-    uncounted: 0,
     unsupported: 12,
     clamped: 1,
     clippedTimes: 2,
@@ -58,12 +48,13 @@ const EXPORTERS: ExporterResult[] = [
     errors: 0,
   },
   {
+    kind: 'collector',
     collector: 'a "quoted" name',
     version: 10,
     records: 34,
     datagrams: 2,
+    octets: 2000,
     filtered: 0,
-    uncounted: 0,
     unsupported: 0,
     clamped: 0,
     clippedTimes: 0,
@@ -72,33 +63,36 @@ const EXPORTERS: ExporterResult[] = [
     errors: 1,
   },
 ];
+const OTHERS: SinkResult[] = [
+  { kind: 'output', output: 'flows.json', records: 1200, lostRecords: 0, errors: 0 },
+  { kind: 'output', output: '-', records: 1100, lostRecords: 100, errors: 2 },
+  { kind: 'relay', relay: 'fw2:2056', messages: 1000, octets: 64000, tooLong: 2, lostRecords: 7, errors: 5 },
+];
+const RESULTS = [...COLLECTORS, ...OTHERS];
+
+/** As JSON has them. */
+function counts(results: readonly SinkResult[]): object[] {
+  return results.map(({ kind, ...rest }) => rest);
+}
 
 describe('the exact sum', () => {
   it('is that of the integers, however large', () => {
     const word = fc.oneof(fc.constant(0xffffffff), fc.integer({ min: 0, max: 0xffffffff }));
     fc.assert(
       fc.property(fc.array(fc.tuple(word, word), { maxLength: 50 }), (terms) => {
-        const stats = new Stats();
-        let expected = 0n;
-        for (const [high, low] of terms) {
-          const term = (BigInt(high) << 32n) | BigInt(low);
-          stats.addFlow(flowWith(EXACT, term, 7n));
-          expected += term;
-        }
-        expect(stats.octets).to.equal(expected);
-        expect(stats.packetsCounted).to.equal(7n * BigInt(terms.length));
+        const sum = new Sum();
+        for (const [high, low] of terms) sum.add(low, high);
+        const expected = terms.reduce((total, [high, low]) => total + BigInt(high) * WORD + BigInt(low), 0n);
+        expect(sum.value).to.equal(expected);
       }),
       { seed: 128 },
     );
   });
 
   it('carries out of both words', () => {
-    const stats = new Stats();
-    const flow = flowWith(EXACT, 0n, 0n);
-    flow.state.writeVolume(newVolume().fill(-1));
-    for (let n = 0; n < 100000; n++) stats.addFlow(flow);
-    expect(stats.octets).to.equal(200000n * (2n ** 64n - 1n));
-    expect(stats.packetsCounted).to.equal(200000n * (2n ** 64n - 1n));
+    const sum = new Sum();
+    for (let n = 0; n < 200000; n++) sum.add(0xffffffff, 0xffffffff);
+    expect(sum.value).to.equal(200000n * (2n ** 64n - 1n));
   });
 });
 
@@ -115,26 +109,27 @@ describe('a tally', () => {
 
 describe('the sums of a run', () => {
   it('add up', () => {
-    expect(addsUp(busyStats())).to.equal(true);
-    expect(addsUp(new Stats())).to.equal(true);
+    expect(addsUp(busyStatistics())).to.equal(true);
+    expect(addsUp(new Statistics())).to.equal(true);
   });
 
-  const faults: [what: string, spoil: (stats: Stats) => void][] = [
-    ['a state that ended and left no trace', (stats) => stats.states.ended++],
-    ['a state exported and skipped', (stats) => stats.skipped.add('empty')],
-    ['a flow without provenance', (stats) => stats.flows++],
+  const faults: [what: string, spoil: (statistics: Statistics) => void][] = [
+    ['a state that ended without an account', (statistics) => statistics.states.ended++],
+    ['a state exported and skipped', (statistics) => statistics.skipped.add('empty')],
+    ['a state exported and joined', (statistics) => statistics.states.joined++],
+    ['a flow without provenance', (statistics) => statistics.flows++],
   ];
   for (const [what, spoil] of faults) {
     it(`do not add up with ${what}`, () => {
-      const stats = busyStats();
-      spoil(stats);
-      expect(addsUp(stats)).to.equal(false);
+      const statistics = busyStatistics();
+      spoil(statistics);
+      expect(addsUp(statistics)).to.equal(false);
     });
   }
 });
 
 describe('the summary in JSON', () => {
-  const line = summaryJson(busyStats(), EXPORTERS);
+  const line = summaryJson(busyStatistics(), RESULTS);
 
   it('is one line', () => {
     expect(line).to.match(/^\{[^\n]*\}$/);
@@ -171,14 +166,24 @@ describe('the summary in JSON', () => {
         pfctlFailures: 0,
       },
       forwarded: { statesSampled: 0, pairs: 0 },
+      joins: { differing: 0, alone: 0, early: 0 },
       skipped: { empty: 7, direction: 3 },
       flows: 5,
       counters: { exact: 2, partial: 1, tcpseq: 1, none: 1 },
       records: 1234,
       datagrams: 42,
-      collectors: EXPORTERS,
+      collectors: counts(COLLECTORS),
+      outputs: counts(OTHERS.slice(0, 2)),
+      relay: counts(OTHERS)[2],
     });
-    expect(states).to.include({ ended: 990, exported: 980, open: 10, unknownDeletes: 3, evicted: 0 });
+    expect(states).to.include({
+      ended: 990,
+      exported: 975,
+      joined: 5,
+      open: 10,
+      unknownDeletes: 3,
+      evicted: 0,
+    });
     expect(octets).to.be.a('number');
     expect(packetsCounted).to.be.a('number');
   });
@@ -189,8 +194,9 @@ describe('the summary in JSON', () => {
   });
 
   it('has empty objects for a run that saw nothing', () => {
-    const idle = JSON.parse(summaryJson(new Stats(), []));
+    const idle = JSON.parse(summaryJson(new Statistics(), []));
     expect([idle.damaged, idle.skipped, idle.versions, idle.collectors]).to.deep.equal([{}, {}, {}, []]);
+    expect([idle.states.joined, idle.outputs, idle.relay]).to.deep.equal([0, [], undefined]);
     expect([idle.records, idle.datagrams, idle.octets]).to.deep.equal([0, 0, 0]);
   });
 });
@@ -200,7 +206,7 @@ const TEXT = [
   'pfsync messages                           5  v5 1, v6 3, v255 1',
   'damaged                                   3  record truncated 2, unknown version 1',
   'pfsync records                        1,990  insert 1,000, compressed delete 990, unknown actions 4',
-  'states ended                            990  exported 980',
+  'states ended                            990  exported 975, joined 5',
   'states skipped                           10  empty 7, direction 3',
   'states open                              10  unknown deletes 3',
   'flows                                     5  exact 2, partial 1, tcpseq 1, none 1',
@@ -208,10 +214,13 @@ const TEXT = [
   'packets counted       9,007,199,254,740,994',
   'sent             1,200 records in 40 datagrams to udp://[2001:db8::1]:2055 (v5); filtered 3, unsupported 12, clamped 1, clipped times 2',
   'sent             34 records in 2 datagrams to a "quoted" name (v10); lost records 30, lost datagrams 1, errors 1',
+  'written          1,200 records to flows.json',
+  'written          1,100 records to standard output; lost records 100, errors 2',
+  'relayed          1,000 messages of 64,000 octets to fw2:2056; too long 2, lost messages 7, errors 5',
 ];
 
 describe('the summary to read', () => {
   it('is a block of aligned lines', () => {
-    expect(summaryText(busyStats(), EXPORTERS).split('\n')).to.deep.equal(TEXT);
+    expect(summaryText(busyStatistics(), RESULTS).split('\n')).to.deep.equal(TEXT);
   });
 });

@@ -88,6 +88,7 @@ type ElementType = 'unsigned' | 'counter' | 'address4' | 'address6' | 'milliseco
 
 const VARIABLE_LENGTH = 65535;
 const REVERSE = 29305;
+const V9_OPTIONS_TEMPLATE_SET = 1;
 
 /** Abstract type and full length in octets of the elements that a collector must understand (IANA; RFC 3954 section 8). */
 const ELEMENTS: ReadonlyMap<number, readonly [ElementType, number]> = new Map([
@@ -311,8 +312,13 @@ export class Collector {
         break;
       }
       const set = new DataView(view.buffer, view.byteOffset + at + 4, length - 4);
-      if (version === 9 && length % 4 !== 0) this.#error(`set at ${at} ends off a 4-octet boundary`);
-      this.#decodeSet(draft, view.getUint16(at), set);
+      const id = view.getUint16(at);
+      // Padding is for the set behind (RFC 3954, section 6.1): readers that take it for a template need none at the end.
+      const isLastTemplate = id === V9_OPTIONS_TEMPLATE_SET && at + length === bytes.length;
+      if (version === 9 && length % 4 !== 0 && !isLastTemplate) {
+        this.#error(`set at ${at} ends off a 4-octet boundary`);
+      }
+      this.#decodeSet(draft, id, set);
       at += length;
     }
 

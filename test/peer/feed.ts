@@ -25,20 +25,20 @@ socket.on('error', fail);
 
 const start = performance.now();
 let sent = 0;
-let left = 0;
+let done = 0;
 
 function fail(error: Error): never {
   process.stderr.write(`feed: ${error.message}\n`);
   process.exit(1);
 }
 
-function hasLeft(error: Error | null): void {
+function onSent(error: Error | null): void {
   if (error !== null) fail(error);
-  if (++left === total) socket.close();
+  if (++done === total) socket.close();
 }
 
 const timer = setInterval(() => {
   const due = Math.min(total, Math.ceil((performance.now() - start) * perMillisecond));
-  while (sent < due) socket.send(datagrams[sent++ % datagrams.length]!, hasLeft);
+  while (sent < due) socket.send(datagrams[sent++ % datagrams.length]!, onSent);
   if (sent === total) clearInterval(timer);
 }, 1);

@@ -3,7 +3,8 @@ import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js'
 import { FlowView } from '../../protocol/flow/flow-view.js';
 import { InterfaceTable } from '../../protocol/flow/interface.js';
 import { preparer } from '../../protocol/flow/prepare.js';
-import { FlowRows } from '../../protocol/flow/rows.js';
+import { type FlowMemory, FlowRows } from '../../protocol/flow/rows.js';
+import { TagTable } from '../../protocol/flow/tags.js';
 import { END_OF_FLOW, EXACT, FORWARD, FROM_DELETE, REPLY } from '../../protocol/flow/terms.js';
 import { STATE_V6 } from '../../protocol/pfsync/layout.js';
 import { stateReader } from '../../protocol/pfsync/state-reader.js';
@@ -79,6 +80,7 @@ export interface Sample {
 export class SampleRows {
   readonly rows: FlowRows;
   readonly interfaces: InterfaceTable;
+  readonly tags = new TagTable();
   count = 0;
   readonly #view: FlowView;
 
@@ -91,7 +93,7 @@ export class SampleRows {
   /** Returns the number of the row. */
   add(sample: Sample = {}): number {
     const row = this.count++;
-    fill(this.rows, this.interfaces, this.#view.at(row), sample);
+    fill(this, this.#view.at(row), sample);
     return row;
   }
 
@@ -100,11 +102,11 @@ export class SampleRows {
   }
 }
 
-function fill(rows: FlowRows, interfaces: InterfaceTable, flow: FlowView, sample: Sample): void {
+function fill(memory: FlowMemory, flow: FlowView, sample: Sample): void {
   const { octets = 1000n, packets = 10n, reply = 0, replyOctets, interfaceName = 'em1' } = sample;
   const record = encodeState('v6', { ...STATE, ...sample.state, ifname: interfaceName });
   const view = new DataView(record.buffer, record.byteOffset, record.length);
-  stateReader(rows, interfaces)(STATE_V6, view, 0, STATE_V6.size, 1, new Float64Array(2), flow.row);
+  stateReader(memory)(STATE_V6, view, 0, STATE_V6.size, 1, new Float64Array(2), flow.row);
   flow.setCounters(0, 0n, 0n);
   flow.setCounters(1, 0n, 0n);
   flow.setCounters(reply, octets, packets);
@@ -120,7 +122,7 @@ function fill(rows: FlowRows, interfaces: InterfaceTable, flow: FlowView, sample
   flow.countersAge = sample.countersAge ?? 0;
   flow.endReason = sample.endReason ?? END_OF_FLOW;
   flow.isContinued = sample.isContinued ?? false;
-  preparer(rows, interfaces)(flow.row, 1);
+  preparer(memory.rows, memory.interfaces)(flow.row, 1);
   flow.natEvent = sample.natEvent ?? 0;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Puts frames on an interface of a namespace: socat writes each UDP datagram that it gets as one frame, to a TUN device that it
- * makes or to an interface that is there; `feed.ts` sends the datagrams, inside the same namespace, at a steady rate.
+ * Sends frames out of an interface of a namespace: socat writes each UDP datagram that it receives as one frame, to a TUN
+ * device that it makes or to an interface that exists; `feed.ts` sends the datagrams, inside the same namespace, at a
+ * steady rate.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +15,7 @@ const FEED = fileURLToPath(new URL('./feed.js', import.meta.url));
 /** setsockopt(2): SOL_SOCKET, SO_RCVBUFFORCE. */
 const LARGE_BUFFER = 'setsockopt-listen=1:33:i16777216';
 
-/** What a TUN device wants before a packet: no flags, and a protocol that nobody takes for IP (88b5 is for experiments). */
+/** The header in front of a packet for a TUN device: no flags, and an ethertype that is not IP (88b5 is for experiments). */
 const TUN_HEADER = Buffer.from('000088b5', 'hex');
 
 let nextPort = 20_000;
@@ -32,7 +33,7 @@ export class Injector {
     this.#socat = namespace.spawn(['socat', '-u', '-b', '65536', from, address], { stdio: 'inherit' });
   }
 
-  /** Makes a device of this name, which delivers the octets of a message and nothing in front of them, as pfsync(4) does. */
+  /** Makes a TUN device of this name, on which bare messages arrive, as on pfsync(4). */
   static async ofTun(namespace: Namespace, name: string): Promise<Injector> {
     const injector = new Injector(namespace, `TUN,tun-name=${name}`, TUN_HEADER);
     await injector.#ready(name);
@@ -47,13 +48,13 @@ export class Injector {
     return injector;
   }
 
-  /** Sends `count` frames, from the first to the last and again, so many a second. The folder is for the feed's file. */
+  /** Sends `count` frames, `rate` a second, from the first to the last and again. `folder` is for the feed's file. */
   async feed(frames: readonly Uint8Array[], count: number, rate: number, folder: string): Promise<void> {
     const datagrams = frames.map((frame) => Buffer.concat([this.#header, frame]));
     await feed(this.#namespace, this.#port, datagrams, count, rate, folder);
   }
 
-  /** A TUN device is gone with it. */
+  /** Ends socat, and with it its TUN device. */
   async close(): Promise<void> {
     if (this.#socat.exitCode !== null || this.#socat.signalCode !== null) return;
     const closed = once(this.#socat, 'close');
@@ -64,7 +65,7 @@ export class Injector {
   async #ready(name: string): Promise<void> {
     const isOpen = `:${this.#port.toString(16).toUpperCase().padStart(4, '0')} `;
     const inside = (file: string) => this.#output(['cat', file]);
-    for (let tries = 0; tries < 200; tries++) {
+    while (this.#socat.exitCode === null && this.#socat.signalCode === null) {
       const [sockets, links] = await Promise.all([inside('/proc/net/udp'), this.#output(['ip', 'link'])]);
       if (sockets.includes(isOpen) && links.includes(name)) return;
       await sleep(25);

@@ -1,4 +1,4 @@
-/** A network of its own for a test: a Linux network namespace, which is gone with all its interfaces when the test is over. */
+/** A network for one test: a Linux network namespace, which is removed with all its interfaces at the end. */
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -18,7 +18,7 @@ export class Namespace {
     this.ip('link', 'set', 'lo', 'up');
   }
 
-  /** What stands before a command that is to run inside. */
+  /** The words in front of a command that is to run inside. */
   get prefix(): string[] {
     return ['ip', 'netns', 'exec', this.name];
   }
@@ -38,7 +38,7 @@ export class Namespace {
     for (const end of [one, other]) this.setUp(end);
   }
 
-  /** Without an address: no router solicitations and the like are to be among what is counted. */
+  /** Without an address, so that the system sends nothing (router solicitations) that the test would count. */
   setUp(interfaceName: string): void {
     this.ip('link', 'set', interfaceName, 'addrgenmode', 'none');
     this.ip('link', 'set', interfaceName, 'up');
@@ -57,7 +57,7 @@ export class Namespace {
   }
 }
 
-/** A test that needs namespaces: left out, by name, where there can be none; failed where none may be left out. */
+/** A test that needs namespaces: skipped, by name, where there can be none, and failed where no test may be skipped. */
 export function itInNamespace(claim: string, test: (this: Mocha.Context) => Promise<void>): void {
   const missing = whatIsMissing();
   if (missing === undefined) {

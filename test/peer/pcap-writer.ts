@@ -1,13 +1,13 @@
 /**
  * Capture files for tests: pcap in both byte orders and resolutions, and a minimal pcapng. Written from the formats' drafts
- * (draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng) and pfsync-wire.md section 5, with nothing shared with the readers under test.
+ * (draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng), with nothing shared with the readers under test.
  */
 import { addressOctets } from './address.js';
 
 export interface CapturedPacket {
-  /** Milliseconds since the epoch; fractions keep what the file's resolution can hold. */
+  /** Milliseconds since the epoch; fractions are kept as far as the file's resolution allows. */
   readonly timeMs: number;
-  /** A pfsync message, or an IP packet already when the envelope is `none`. */
+  /** A pfsync message; a whole packet when the envelope is `none`. */
   readonly bytes: Uint8Array;
 }
 
@@ -16,9 +16,9 @@ export interface CaptureOptions {
   readonly linkType: 1 | 18 | 101 | 121 | 246;
   readonly byteOrder?: 'little' | 'big';
   readonly resolution?: 'micro' | 'nano';
-  /** What stands in front of the message. `none` for the PFSYNC types, `ipv4` for Ethernet and raw IP unless told. */
+  /** The IP header in front of the message: by default `none` for the PFSYNC types, `ipv4` for Ethernet and raw IP. */
   readonly envelope?: 'none' | 'ipv4' | 'ipv6';
-  /** Packets are cut to so many octets; 65535 unless told. */
+  /** Packets are cut to so many octets; 65535 by default. */
   readonly snaplen?: number;
 }
 

@@ -3,18 +3,25 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-export const PROGRAM = fileURLToPath(new URL('../../../dist/pfflowd.js', import.meta.url));
+/** The file that users run. */
+export const PROGRAM = fileURLToPath(new URL('../../../dist/pfflowd.mjs', import.meta.url));
+/** The Node.js that runs it: another than that of the tests when PFFLOWD_NODE names one. */
+export const NODE = process.env.PFFLOWD_NODE ?? process.execPath;
 
 export interface Summary {
   readonly packets: number;
   readonly pfsyncMessages: number;
   readonly damaged: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, number>>;
+  readonly joins: Readonly<Record<string, number>>;
   readonly skipped: Readonly<Record<string, number>>;
   readonly flows: number;
   readonly counters: Readonly<Record<string, number>>;
   readonly records: number;
   readonly datagrams: number;
+  readonly collectors: readonly Readonly<Record<string, number | string>>[];
+  readonly outputs: readonly Readonly<Record<string, number | string>>[];
+  readonly relay?: Readonly<Record<string, number | string>>;
   /** Exact, whatever their size. */
   readonly octets: bigint;
   readonly packetsCounted: bigint;
@@ -32,8 +39,12 @@ export interface Ended {
 export interface RunOptions {
   /** Written to standard input, which is then closed; it is empty otherwise. */
   readonly stdin?: Uint8Array;
-  /** Beside the environment of the tests. */
+  /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Another copy of the program. */
+  readonly program?: string;
+  /** The working directory. */
+  readonly cwd?: string;
   /** Kills the program. */
   readonly signal?: AbortSignal;
 }
@@ -54,8 +65,10 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
 }
 
 export function start(args: readonly string[], options: RunOptions = {}): Running {
-  const child = spawn(process.execPath, [PROGRAM, '--summary', 'json', ...args], {
+  const { program = PROGRAM, cwd } = options;
+  const child = spawn(NODE, [program, '--summary', 'json', ...args], {
     env: { ...process.env, ...options.env },
+    ...(cwd === undefined ? {} : { cwd }),
     ...(options.signal === undefined ? {} : { signal: options.signal, killSignal: 'SIGKILL' as const }),
   });
   const stdout: Buffer[] = [];

@@ -30,8 +30,10 @@ export interface ReportedFlow {
   /** Milliseconds since the epoch. */
   readonly startMs?: number;
   readonly endMs?: number;
-  /** tcpControlBits in decimal (nfacctd), or a letter for each bit (nfdump). */
+  /** tcpControlBits in decimal (nfacctd), a letter for each bit (nfdump), or with a number in hexadecimal (tshark). */
   readonly tcpFlags?: string;
+  /** Type and code as nfdump has them: `8.0`. */
+  readonly icmp?: string;
   /** FLOW or EVENT, as nfdump takes the record. */
   readonly kind?: string;
   /** The event's name as nfdump has it. */
@@ -443,6 +445,8 @@ interface NfdumpFlow {
   readonly dst_xlt_port?: string;
   readonly type?: string;
   readonly tcp_flags?: string;
+  readonly icmp_type?: number;
+  readonly icmp_code?: number;
   readonly nat_event?: string;
   readonly out_bytes?: number | string;
 }
@@ -469,6 +473,7 @@ function readNfdump(text: string): ReportedFlow[] {
     ),
     ...known('kind', flow.type),
     ...known('tcpFlags', flow.tcp_flags),
+    ...known('icmp', flow.icmp_type === undefined ? undefined : `${flow.icmp_type}.${flow.icmp_code}`),
     ...known('natEvent', flow.nat_event),
     ...known('reverseOctets', flow.out_bytes === undefined ? undefined : BigInt(flow.out_bytes)),
   }));
@@ -612,6 +617,7 @@ function readTsharkFlow(flow: JsonObject): ReportedFlow {
     protocol: text('cflow.protocol') ?? '',
     octets: BigInt(text('cflow.octets') ?? 0),
     packets: BigInt(text('cflow.packets') ?? 0),
+    ...known('tcpFlags', text('cflow.tcpflags')),
     ...known(
       'postNatSource',
       text('cflow.post_natsource_ipv4_address', 'cflow.post_nat_source_ipv6_address'),

@@ -2,9 +2,11 @@
 import { expect } from 'chai';
 import { InterfaceTable } from '../../protocol/flow/interface.js';
 import { type FlowMemory, FlowRows, RowRange } from '../../protocol/flow/rows.js';
+import { TagTable } from '../../protocol/flow/tags.js';
 import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { type FilterOptions, StateFilter } from '../../src/flow/filter.js';
 import { flowMapper } from '../../src/flow/mapper.js';
+import { outlet } from '../../src/flow/outlet.js';
 import { Statistics } from '../../src/observe/statistics.js';
 import { type StateObserver, StateTracker, type TrackerOptions } from '../../src/state/tracker.js';
 import { type FlowJson, recordsOf } from './flow-json.js';
@@ -26,13 +28,18 @@ export class StateConverter {
   readonly #reader: PfsyncReader;
 
   constructor({ batch = 128, observer, ...options }: ConverterOptions = {}) {
-    const memory = { rows: new FlowRows(2 * batch), interfaces: new InterfaceTable() };
+    const memory = {
+      rows: new FlowRows(2 * batch),
+      interfaces: new InterfaceTable(),
+      tags: new TagTable(),
+    };
     const filter = new StateFilter(memory.rows, { direction: 'any', noUncounted: false, ...options });
-    const mapper = flowMapper(memory, filter, this.statistics, {
+    const last = outlet(memory, this.statistics, {
       add: (first, count) => {
         for (let row = first; row < first + count; row++) this.records.push(...recordsOf(memory, row));
       },
     });
+    const mapper = flowMapper(memory, filter, this.statistics, last);
     this.memory = memory;
     this.tracker = new StateTracker(
       memory,
@@ -42,7 +49,7 @@ export class StateConverter {
       { ...NO_LIMITS, ...options },
       observer?.(memory),
     );
-    this.#reader = new PfsyncReader(new RowRange(memory.rows, 0, batch), memory.interfaces, this.tracker);
+    this.#reader = new PfsyncReader(memory, new RowRange(memory.rows, 0, batch), this.tracker);
   }
 
   set time(timeMs: number) {
@@ -55,6 +62,10 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
+    if (this.tracker.isOverdueDue(timeMs)) {
+      this.tracker.beginOverdue(timeMs);
+      this.tracker.finishEnding();
+    }
     return this;
   }
 

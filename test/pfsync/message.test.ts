@@ -13,6 +13,7 @@ import {
   TRANSLATED_SOURCE,
 } from '../../protocol/flow/pf-terms.js';
 import { FlowRows, RowRange } from '../../protocol/flow/rows.js';
+import { TagTable } from '../../protocol/flow/tags.js';
 import type { RecordKind } from '../../protocol/pfsync/action.js';
 import { type PfsyncHandler, PfsyncReader, type Verdict } from '../../protocol/pfsync/message.js';
 import type {
@@ -182,7 +183,8 @@ interface Message {
 }
 
 function readerOf(recorder: Recorder): PfsyncReader {
-  return new PfsyncReader(recorder.range, recorder.interfaces, recorder);
+  const { range, interfaces } = recorder;
+  return new PfsyncReader({ rows: range.rows, interfaces, tags: new TagTable() }, range, recorder);
 }
 
 /** A message alone: nothing of it waits for the next. */

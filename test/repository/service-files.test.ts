@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { type Options, parseOptions } from '../../src/cli/options.js';
+import type { Options } from '../../src/cli/option-table.js';
+import { parseOptions } from '../../src/cli/options.js';
 
 const ETC = fileURLToPath(new URL('../../../etc/', import.meta.url));
 const text = (name: string) => readFileSync(join(ETC, name), 'utf8');
@@ -157,7 +158,7 @@ describe('etc/container', () => {
 
   it('starts the program with words that it understands, in the foreground', () => {
     const [node, program, ...words] = JSON.parse(entry!) as string[];
-    expect([node, program]).to.deep.equal(['node', '/opt/pfflowd/dist/pfflowd.js']);
+    expect([node, program]).to.deep.equal(['node', '/opt/pfflowd/dist/pfflowd.mjs']);
     const { foreground, interfaces, version } = parseOptions([...words, ...JSON.parse(command!)]);
     expect([foreground, interfaces, version]).to.deep.equal([true, ['eth1'], 10]);
   });

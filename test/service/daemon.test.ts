@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { withAbsolutePaths } from '../../src/service/daemon.js';
 import { parseOptions } from '../../src/cli/options.js';
+import { withAbsolutePaths } from '../../src/service/daemon.js';
 
 const DAEMON = new URL('../../src/service/daemon.js', import.meta.url).href;
 

@@ -7,13 +7,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { openPidFile } from '../../src/service/pid-file.js';
 import { StartError } from '../../src/cli/errors.js';
+import { openPidFile } from '../../src/service/pid-file.js';
 
 const PID_FILE = new URL('../../src/service/pid-file.js', import.meta.url).href;
 
@@ -125,6 +126,15 @@ describe('openPidFile', () => {
     expect(() => openPidFile(missing)).to.throw(StartError, `pid file ${missing}: no such directory`);
     mkdirSync(path);
     expect(() => openPidFile(path)).to.throw(StartError, `pid file ${path}: not a regular file`);
+  });
+
+  it('is refused where the name is a link to nothing, which stays', () => {
+    symlinkSync(join(directory, 'nothing'), path);
+    expect(() => openPidFile(path)).to.throw(
+      StartError,
+      `pid file ${path}: a link to a file that does not exist`,
+    );
+    expect(readdirSync(directory)).to.deep.equal(['pfflowd.pid']);
   });
 
   it('is left empty where its directory is not the new user’s, and says so when it is not the old one’s', function () {

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
-import { type Account, lookUpAccount, planPrivileges } from '../../src/service/privilege.js';
 import { StartError } from '../../src/cli/errors.js';
+import { type Account, lookUpAccount, planPrivileges } from '../../src/service/privilege.js';
 
-const source = (name: string) => JSON.stringify(new URL(`../src/${name}.js`, import.meta.url).href);
+const source = (name: string) =>
+  JSON.stringify(new URL(`../../src/service/${name}.js`, import.meta.url).href);
 
 const ACCOUNTS: Record<string, Account> = {
   _pfflowd: { name: '_pfflowd', uid: 900, gid: 900, groups: [900] },

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,8 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Log } from '../../src/service/log.js';
 import { loggerCommand, ServiceLog } from '../../src/service/service-log.js';
-
-const SOURCE = JSON.stringify(new URL('../../src/service/service-log.js', import.meta.url).href);
 
 describe('ServiceLog', () => {
   let directory: string;
@@ -54,7 +51,7 @@ describe('ServiceLog', () => {
     expect(stream.dropped).to.equal(0);
   });
 
-  it('never waits for a logger that does not read; what is too much is counted, and told when it reads again', async () => {
+  it('never waits for a logger that does not read: lines beyond the queue are counted, and their number is logged when it reads again', async () => {
     const stream = new ServiceLog({
       command: logger('while [ ! -e "$0.go" ]; do sleep 0.05; done; cat >>"$0"'),
     });
@@ -134,21 +131,5 @@ describe('loggerCommand', () => {
     const [message] = await once(syslog, 'message');
     syslog.close();
     expect(String(message)).to.match(/^<28>.*\bpfflowd\b.* (long ){299}long ?$/);
-  });
-});
-
-describe('logFaults', () => {
-  it('writes the last words of a process to the log', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'pfflowd-fault-'));
-    const file = join(directory, 'syslog');
-    const program = `
-      const { logFaults } = await import(${SOURCE});
-      logFaults(['/bin/sh', '-c', 'cat >"$0"', ${JSON.stringify(file)}]);
-      setImmediate(() => { throw new Error('a fault'); });`;
-    const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', program]);
-    const text = readFileSync(file, 'utf8');
-    rmSync(directory, { recursive: true });
-    expect(status).to.equal(1);
-    expect(text).to.match(/^Error: a fault\n +at /);
   });
 });

@@ -2,12 +2,11 @@ import { SocketAddress } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { jsonFormat } from '../../src/sink/json.js';
-import { lineOf } from '../../src/sink/text-output.js';
-import { flowOf } from '../peer/flow-sample.js';
+import { TextLines } from './text-lines.js';
 
-const FORMAT = jsonFormat('original');
+const LINES = new TextLines(jsonFormat);
 
-/** The text that a flow from the address has for it. */
+/** The text of the address in the line of a flow from it. */
 function sourceOf(address: string, family: 4 | 6): string {
   const end = { address, port: 1 };
   const ends = {
@@ -16,8 +15,8 @@ function sourceOf(address: string, family: 4 | 6): string {
     translatedSource: end,
     translatedDestination: end,
   };
-  const flow = flowOf({ state: { af: family, afAfter: family, ...ends } });
-  return JSON.parse(lineOf(FORMAT, flow))[`sourceIPv${family}Address`];
+  const line = LINES.of({ state: { af: family, afAfter: family, ...ends } });
+  return JSON.parse(line)[`sourceIPv${family}Address`];
 }
 
 describe('an IPv4 address as text', () => {

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { FlowRecord } from '../../protocol/flow/flow-record.js';
-import { openSinks } from '../../src/collectors.js';
-import { Distribution, type DistributionOptions, type Outlet } from '../../src/sink/distribution.js';
-import { parseOptions } from '../../src/cli/options.js';
-import { Stats } from '../../src/observe/statistics.js';
 import { StartError } from '../../src/cli/errors.js';
-import { NOW, numberOf, sampleFlow } from '../peer/flow-samples.js';
+import { parseOptions } from '../../src/cli/options.js';
+import { openSinks } from '../../src/collectors.js';
+import { Statistics } from '../../src/observe/statistics.js';
+import { Distribution, type DistributionOptions, type Outlet } from '../../src/sink/distribution.js';
+import type { FlowSink } from '../../src/sink/flow-sink.js';
+import { SampleRows } from '../peer/flow-sample.js';
+import { NOW, type NumberedSample, numbered, numberOf } from '../peer/flow-samples.js';
 import { LineLog } from '../peer/line-log.js';
 import { StreamCollector, until } from '../peer/stream-collector.js';
 import { UdpCollector } from '../peer/udp-collector.js';
@@ -19,13 +20,18 @@ class Sink implements Outlet {
   flushes = 0;
   isClosed = false;
   drain = () => {};
+  readonly #memory: SampleRows;
 
-  add(flow: FlowRecord): void {
-    this.numbers.push(flow.state.idLow);
+  constructor(memory: SampleRows) {
+    this.#memory = memory;
   }
 
-  addNatEvent(event: FlowRecord): void {
-    this.events.push(event.state.idLow);
+  add(first: number, count: number): void {
+    for (let row = first; row < first + count; row++) this.numbers.push(this.#number(row));
+  }
+
+  addNatEvent(row: number): void {
+    this.events.push(this.#number(row));
   }
 
   flush(): void {
@@ -42,16 +48,34 @@ class Sink implements Outlet {
   async close(): Promise<void> {
     this.isClosed = true;
   }
+
+  #number(row: number): number {
+    return Number(this.#memory.view(row).id & 0xffff_ffffn);
+  }
 }
 
-function distribute(
-  count: number,
-  options: DistributionOptions,
-): { sinks: Sink[]; distribution: Distribution } {
-  const first = new Sink();
-  const others = Array.from({ length: count - 1 }, () => new Sink());
-  return { sinks: [first, ...others], distribution: new Distribution([first, ...others], options) };
+/** Puts the sample into the memory's first row. */
+function rowOf(memory: SampleRows, sample: NumberedSample): number {
+  memory.count = 0;
+  return memory.add(numbered(sample));
 }
+
+function distribute(count: number, options: DistributionOptions) {
+  const memory = new SampleRows();
+  const first = new Sink(memory);
+  const others = Array.from({ length: count - 1 }, () => new Sink(memory));
+  const distribution = new Distribution(memory, [first, ...others], options);
+  return {
+    memory,
+    sinks: [first, ...others],
+    distribution,
+    add: (number: number) => distribution.add(rowOf(memory, { number }), 1),
+    addNatEvent: (number: number) => distribution.addNatEvent(rowOf(memory, { number })),
+  };
+}
+
+/** Numbers of the states of each of four collectors. */
+const SHARES = [[3, 6], [1, 5, 7, 8, 10], [0, 2, 9, 11], [4]];
 
 const BALANCES = ['hash', 'round-robin'] as const;
 
@@ -67,11 +91,11 @@ describe('distribution', () => {
       );
       fc.assert(
         fc.property(steps, fc.boolean(), (states, failover) => {
-          const { sinks, distribution } = distribute(3, { balance, failover });
+          const { sinks, add } = distribute(3, { balance, failover });
           const added = () => sinks.map(({ numbers }) => numbers.length);
           for (const { number, down } of states) {
             const before = added();
-            distribution.add(sampleFlow({ number }));
+            add(number);
             for (const [i, sink] of sinks.entries()) sink.isDown = down[i]!;
             const taken = added().map((count, i) => count - before[i]!);
             expect(taken.filter((count) => count > 0)).to.deep.equal([1]);
@@ -81,16 +105,16 @@ describe('distribution', () => {
     });
 
     it(`${balance}: the shares are about equal`, () => {
-      const { sinks, distribution } = distribute(3, { balance, failover: false });
-      for (let number = 0; number < 3000; number++) distribution.add(sampleFlow({ number }));
+      const { sinks, add } = distribute(3, { balance, failover: false });
+      for (let number = 0; number < 3000; number++) add(number);
       for (const { numbers } of sinks) expect(numbers.length).to.be.within(900, 1100);
     });
 
     it(`${balance}: a translation begins and ends at the same collector`, () => {
-      const { sinks, distribution } = distribute(3, { balance, failover: false });
+      const { sinks, add, addNatEvent } = distribute(3, { balance, failover: false });
       for (const number of [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]) {
-        distribution.addNatEvent(sampleFlow({ number }));
-        distribution.add(sampleFlow({ number }));
+        addNatEvent(number);
+        add(number);
       }
       const times = sinks.flatMap(({ events }) =>
         [...new Set(events)].map((one) => events.filter((x) => x === one)),
@@ -101,21 +125,42 @@ describe('distribution', () => {
 
   it('hash: later reports of a state follow the first, in another run too', () => {
     const runs = [0, 1].map(() => {
-      const { sinks, distribution } = distribute(4, { balance: 'hash', failover: false });
-      for (let number = 0; number < 100; number++) distribution.add(sampleFlow({ number }));
-      for (let number = 99; number >= 0; number--) distribution.add(sampleFlow({ number }));
+      const { sinks, add } = distribute(4, { balance: 'hash', failover: false });
+      for (let number = 0; number < 100; number++) add(number);
+      for (let number = 99; number >= 0; number--) add(number);
       return sinks.map(({ numbers }) => numbers);
     });
     for (const numbers of runs[0]!) expect(numbers.length).to.equal(2 * new Set(numbers).size);
     expect(runs[0]).to.deep.equal(runs[1]);
   });
 
+  it('hash: a state has the share that it had in earlier versions', () => {
+    const { sinks, memory, distribution } = distribute(4, { balance: 'hash', failover: false });
+    for (let n = 0; n < 12; n++) {
+      memory.count = 0;
+      const state = { id: 0x5f00_0000_0000_0100n + BigInt(n), creatorId: 0xa1b2_c3d4 };
+      distribution.add(memory.add({ state }), 1);
+    }
+    expect(sinks.map(({ numbers }) => numbers.map((number) => number - 0x100))).to.deep.equal(SHARES);
+  });
+
+  it('takes the rows of a range one by one, and leaves out those that are no flows', () => {
+    const { sinks, memory, distribution } = distribute(2, { balance: 'round-robin', failover: false });
+    for (let number = 0; number < 6; number++) memory.add(numbered({ number }));
+    for (const row of [1, 2]) memory.view(row).directions = 0;
+    distribution.add(0, 6);
+    expect(sinks.map(({ numbers }) => numbers)).to.deep.equal([
+      [0, 4],
+      [3, 5],
+    ]);
+  });
+
   it('round-robin: states go to the collectors in turn', () => {
-    const { sinks, distribution } = distribute(2, { balance: 'round-robin', failover: false });
-    for (const number of [1, 2, 3, 4]) distribution.add(sampleFlow({ number }));
+    const { sinks, add } = distribute(2, { balance: 'round-robin', failover: false });
+    for (const number of [1, 2, 3, 4]) add(number);
     // Two reports of one state are two turns.
-    distribution.add(sampleFlow({ number: 5 }));
-    distribution.add(sampleFlow({ number: 5 }));
+    add(5);
+    add(5);
     expect(sinks.map(({ numbers }) => numbers)).to.deep.equal([
       [1, 3, 5],
       [2, 4, 5],
@@ -123,7 +168,7 @@ describe('distribution', () => {
   });
 
   it('failover: the first that is up takes all, and the first takes it when none is', () => {
-    const { sinks, distribution } = distribute(3, { balance: undefined, failover: true });
+    const { sinks, add } = distribute(3, { balance: undefined, failover: true });
     const [first, second, third] = sinks as [Sink, Sink, Sink];
     const steps: [down: readonly Sink[], expected: Sink][] = [
       [[], first],
@@ -135,15 +180,15 @@ describe('distribution', () => {
     ];
     for (const [number, [down, expected]] of steps.entries()) {
       for (const sink of sinks) sink.isDown = down.includes(sink);
-      distribution.add(sampleFlow({ number }));
+      add(number);
       expect(expected.numbers.at(-1), `step ${number}`).to.equal(number);
     }
   });
 
   it('without failover: a share stays where it belongs', () => {
-    const { sinks, distribution } = distribute(2, { balance: 'round-robin', failover: false });
+    const { sinks, add } = distribute(2, { balance: 'round-robin', failover: false });
     sinks[0]!.isDown = true;
-    for (const number of [1, 2, 3, 4]) distribution.add(sampleFlow({ number }));
+    for (const number of [1, 2, 3, 4]) add(number);
     expect(sinks.map(({ numbers }) => numbers)).to.deep.equal([
       [1, 3],
       [2, 4],
@@ -186,6 +231,7 @@ describe('distribution', () => {
 describe('collectors', () => {
   let stream: StreamCollector;
   let datagrams: UdpCollector;
+  const memory = new SampleRows();
   beforeEach(async () => {
     stream = await StreamCollector.listen();
     datagrams = await UdpCollector.listen('127.0.0.1');
@@ -197,15 +243,15 @@ describe('collectors', () => {
 
   const open = (...argv: string[]) => {
     const options = parseOptions(['-r', 'x.pcap', '-v', '10', '--no-export-stats', ...argv], () => '');
-    return openSinks(options, new LineLog().log, new Stats());
+    return openSinks(options, memory, new LineLog().log, new Statistics());
   };
+  const add = (sink: FlowSink, sample: NumberedSample) => sink.add(rowOf(memory, sample), 1);
   const tcp = (query = '') => ['-n', `tcp://127.0.0.1:${stream.port}${query}`];
   const udp = (query = '') => ['-n', `udp://127.0.0.1:${datagrams.port}${query}`];
 
   const send = async ({ sinks }: Awaited<ReturnType<typeof open>>, count: number) => {
     for (let number = 0; number < count; number++) {
-      const flow = sampleFlow({ number, direction: number % 4 === 0 ? 'in' : 'out' });
-      for (const sink of sinks) sink.add(flow);
+      for (const sink of sinks) add(sink, { number, direction: number % 4 === 0 ? 'in' : 'out' });
     }
     await Promise.all(sinks.map((sink) => sink.close(NOW)));
   };
@@ -244,16 +290,16 @@ describe('collectors', () => {
     const opened = await open(...tcp(), ...udp(), '--failover', '--reconnect', '0.1');
     const [sink] = opened.sinks;
     await until(() => stream.sockets.length === 1, 'the connection');
-    sink!.add(sampleFlow({ number: 1 }));
+    add(sink!, { number: 1 });
     sink!.flush(NOW);
     await until(() => stream.flows.length === 1, 'the first flow');
     await stream.close();
     await until(() => opened.exporters[0]!.isDown, 'the break');
-    sink!.add(sampleFlow({ number: 2 }));
+    add(sink!, { number: 2 });
     await sink!.close(NOW);
     await datagrams.received(1);
     expect(datagrams.collector.flows.map(numberOf)).to.deep.equal([2]);
-    expect(opened.exporters.map(({ result }) => result.lostRecords)).to.deep.equal([0, 0]);
+    expect(opened.exporters.map(({ result }) => result?.lostRecords)).to.deep.equal([0, 0]);
     stream = await StreamCollector.listen();
   });
 
@@ -264,7 +310,7 @@ describe('collectors', () => {
     const [exporter] = exporters;
     expect(exporter!.isDown).to.equal(false);
     for (let number = 0; !exporter!.isDown && number < 1000; number++) {
-      exporter!.add(sampleFlow({ number }));
+      add(exporter!, { number });
       exporter!.flush(NOW);
       await new Promise((resolve) => setImmediate(resolve));
     }

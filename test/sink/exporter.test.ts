@@ -1,13 +1,13 @@
 import { expect } from 'chai';
-import { EXACT, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
 import { ipfixEncoder } from '../../protocol/export/ipfix.js';
+import type { FlowEncoder } from '../../protocol/export/message.js';
 import { netflow5Encoder } from '../../protocol/export/netflow5.js';
 import { netflow9Encoder } from '../../protocol/export/netflow9.js';
-import { newVolume } from '../../protocol/flow/volume.js';
+import { ROW, UPTIMES } from '../../protocol/flow/row.js';
+import { EXACT, NONE, PARTIAL, TCPSEQ } from '../../protocol/flow/terms.js';
 import { Exporter } from '../../src/sink/exporter.js';
 import { Delivered, type Transport } from '../../src/sink/transport.js';
-import { flowOf, NOW, Room, type Sample } from '../peer/flow-sample.js';
-import { Collector } from '../peer/collector.js';
+import { collect, DAY, NOW, Room, type Sample, SampleRows } from '../peer/flow-sample.js';
 import { LineLog } from '../peer/line-log.js';
 
 class Kept extends Room implements Transport {
@@ -16,6 +16,7 @@ class Kept extends Room implements Transport {
   readonly errors = 0;
   readonly isDown = false;
   readonly isCongested = false;
+  onTrouble?: () => void;
 
   override send(octets: Uint8Array, length: number, records = 0): void {
     super.send(octets, length);
@@ -26,106 +27,118 @@ class Kept extends Room implements Transport {
   async close(): Promise<void> {}
 }
 
-const QUIET = new LineLog().log;
+type Version = 5 | 9 | 10;
+
+function encoderOf(version: Version, memory: SampleRows, room: Room): FlowEncoder {
+  const templates = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 0 } as const;
+  if (version === 5) return netflow5Encoder(memory, room, 'inside', 42);
+  if (version === 9) return netflow9Encoder(memory, room, templates);
+  return ipfixEncoder(memory, room, 'full', templates);
+}
 
 interface Settings {
-  readonly version: 5 | 9 | 10;
-  readonly estimate?: boolean;
-  readonly noUncounted?: boolean;
+  readonly version: Version;
   readonly direction?: 'any' | 'in' | 'out';
 }
 
-async function exported(samples: readonly Sample[], settings: Settings) {
-  const { version, estimate = false, noUncounted = false, direction = 'any' } = settings;
+/** What a collector gets of the samples, which come in one range of rows, and then of the NAT events. */
+async function exported(samples: readonly (Sample | undefined)[], { version, direction = 'any' }: Settings) {
+  const memory = new SampleRows();
   const room = new Kept();
-  const templates = { nat: 'original', domain: 42, refreshTime: 30_000, refreshMessages: 0 } as const;
-  const encoder =
-    version === 5
-      ? netflow5Encoder(room, 'inside', 42)
-      : version === 9
-        ? netflow9Encoder(room, templates)
-        : ipfixEncoder(room, 'full', templates);
-  const options = {
-    name: 'collector',
-    version,
-    estimate,
-    noUncounted,
-    isPflow: false,
-    direction,
-    log: QUIET,
-  };
-  const exporter = new Exporter(encoder, room, options);
-  for (const sample of samples) exporter.add(flowOf(sample));
+  const lines = new LineLog();
+  const options = { name: 'collector', version, direction, log: lines.log };
+  const exporter = new Exporter(memory, encoderOf(version, memory, room), room, options);
+  for (const sample of samples) {
+    const row = memory.add(sample);
+    if (sample === undefined) memory.view(row).directions = 0;
+  }
+  const before = memory.rows.words.slice();
+  exporter.add(0, memory.count);
+  const after = memory.rows.words.slice();
   await exporter.close(NOW);
-  const collector = new Collector();
-  for (const message of room.messages) collector.decode(message);
-  expect(collector.errors).to.deep.equal([]);
-  return { flows: collector.flows, result: exporter.result };
+  const { errors, flows } = collect(room.messages);
+  expect(errors).to.deep.equal([]);
+  return { flows, result: exporter.result, lines: lines.lines, before, after };
 }
 
-const ESTIMATE: Sample = {
-  counters: TCPSEQ,
-  octets: 0n,
-  packets: 0n,
-  initiatorOctets: 2 ** 33 + 5,
-  responderOctets: 700,
-};
-
 describe('exporter', () => {
-  for (const version of [5, 9] as const) {
-    it(`v${version}: with --estimate, TCP payload is the octets of two records`, async () => {
-      const { flows } = await exported([ESTIMATE], { version, estimate: true });
-      const forward = flows.filter(({ source }) => source === '192.168.1.50');
-      const reply = flows.filter(({ source }) => source === '203.0.113.5');
-      const octets = (some: typeof flows) => some.reduce((sum, flow) => sum + (flow.octets ?? 0n), 0n);
-      expect(octets(forward)).to.equal(2n ** 33n + 5n);
-      expect(octets(reply)).to.equal(700n);
-    });
-
-    it(`v${version}: without it, one record of unknown volume, or none with --no-uncounted`, async () => {
-      const { flows } = await exported([ESTIMATE], { version });
-      expect(flows.map(({ octets }) => octets ?? 0n)).to.deep.equal([0n]);
-      const { flows: none, result } = await exported([ESTIMATE], { version, noUncounted: true });
-      expect(none.length).to.equal(0);
-      expect(result.uncounted).to.equal(1);
+  for (const version of [5, 9, 10] as const) {
+    it(`v${version}: flows known by sequence numbers go out as others that are counted`, async () => {
+      const counted: Sample = { octets: 2n ** 33n + 5n, packets: 10n, replyOctets: 700n };
+      const [tcpseq, partial] = await Promise.all(
+        [TCPSEQ, PARTIAL].map((counters) => exported([{ ...counted, counters }], { version })),
+      );
+      const volumes = (side: typeof tcpseq) =>
+        side!.flows.map(({ source, octets, packets }) => [source, octets, packets]);
+      expect(volumes(tcpseq)).to.deep.equal(volumes(partial));
+      const octets = (from: string) =>
+        tcpseq!.flows
+          .filter(({ source }) => source === from)
+          .reduce((sum, flow) => sum + (flow.octets ?? 0n), 0n);
+      expect([octets('192.168.1.50'), octets('203.0.113.5')]).to.deep.equal([2n ** 33n + 5n, 700n]);
     });
   }
 
-  it('IPFIX: TCP payload has elements of its own, also with --no-uncounted', async () => {
-    const { flows, result } = await exported([ESTIMATE], { version: 10, noUncounted: true });
-    expect(
-      flows.map(({ initiatorOctets, responderOctets }) => [initiatorOctets, responderOctets]),
-    ).to.deep.equal([[2n ** 33n + 5n, 700n]]);
-    expect(result.uncounted).to.equal(0);
-  });
-
-  it('leaves the record as it was for the next sink', async () => {
-    const flow = flowOf(ESTIMATE);
-    const room = new Kept();
-    const encoder = netflow5Encoder(room, 'inside', 42);
-    const options = {
-      name: '',
-      version: 5,
-      estimate: true,
-      noUncounted: false,
-      isPflow: false,
-      log: QUIET,
-    } as const;
-    new Exporter(encoder, room, { ...options, direction: 'any' }).add(flow);
-    expect([flow.counters, flow.reply]).to.deep.equal([TCPSEQ, 0]);
-    const volume = newVolume();
-    flow.state.readVolume(volume);
-    expect(volume).to.deep.equal(newVolume());
-  });
-
-  it('sends a collector the direction that it wants, and counts the rest', async () => {
-    const samples: Sample[] = [
-      { state: { direction: 'in' }, counters: EXACT },
-      { state: { direction: 'out' }, counters: PARTIAL },
-      { state: { direction: 'out' }, counters: NONE },
+  it('sends a collector the direction that it wants, and counts the records of the others', async () => {
+    const [inbound, outbound] = (['in', 'out'] as const).map((direction) => ({ state: { direction } }));
+    const samples: (Sample | undefined)[] = [
+      { ...outbound, replyOctets: 1n },
+      { ...inbound, octets: 1n, counters: EXACT },
+      { ...outbound, counters: PARTIAL },
+      { ...outbound, counters: NONE },
+      { ...inbound, octets: 2n, counters: EXACT },
+      { ...inbound, octets: 3n, counters: EXACT },
+      undefined,
+      { ...inbound, octets: 4n, counters: EXACT },
     ];
     const { flows, result } = await exported(samples, { version: 10, direction: 'in' });
-    expect(flows.length).to.equal(1);
-    expect(result.filtered).to.equal(2);
+    expect(flows.map(({ octets }) => octets)).to.deep.equal([1n, 2n, 3n, 4n]);
+    expect(result).to.include({ filtered: 4, records: 4 });
+    const { result: other } = await exported(samples, { version: 10, direction: 'out' });
+    expect(other).to.include({ filtered: 4, records: 4 });
+    const { result: all } = await exported(samples, { version: 10 });
+    expect(all).to.include({ filtered: 0, records: 8 });
+  });
+
+  it('sends a collector the NAT events of the direction that it wants', () => {
+    const memory = new SampleRows();
+    const room = new Kept();
+    const { log } = new LineLog();
+    const encoder = encoderOf(10, memory, room);
+    const exporter = new Exporter(memory, encoder, room, {
+      ...{ name: '', version: 10, direction: 'out' as const, log },
+    });
+    for (const [i, direction] of (['in', 'out', 'in'] as const).entries()) {
+      exporter.addNatEvent(memory.add({ state: { direction }, natEvent: i + 1 }));
+    }
+    exporter.flush(NOW);
+    expect(collect(room.messages).flows.map(({ fields }) => fields.get('230'))).to.deep.equal([2]);
+  });
+
+  for (const version of [5, 10] as const) {
+    it(`v${version}: leaves the rows as they were for the next sink`, async () => {
+      const { before, after } = await exported([{}, undefined, { replyOctets: 1n }], { version });
+      // Uptimes are for the encoder of a message.
+      const kept = (words: Int32Array) => words.filter((_, at) => ![0, 1].includes((at % ROW) - UPTIMES));
+      expect(kept(after)).to.deep.equal(kept(before));
+    });
+  }
+
+  it('warns of starts and counters that the format cannot hold, and counts them', async () => {
+    const { result, lines } = await exported([{ start: NOW - 60 * DAY }, { octets: 2n ** 64n - 1n }], {
+      version: 5,
+    });
+    expect(result).to.include({ kind: 'collector', collector: 'collector', clippedTimes: 1, clamped: 1 });
+    expect(lines.join('\n')).to.match(/NetFlow v5.*clipped.*clamped/s);
+  });
+
+  it('counts the records that the format has no room for', async () => {
+    const end = { address: '2001:db8::1', port: 1 };
+    const six: Sample['state'] = {
+      ...{ af: 6, afAfter: 6, originalSource: end, originalDestination: end },
+      ...{ translatedSource: end, translatedDestination: end },
+    };
+    const { result } = await exported([{ state: six, replyOctets: 1n }, { state: six }, {}], { version: 5 });
+    expect(result).to.include({ unsupported: 3, records: 1, datagrams: 1, lostRecords: 0 });
   });
 });

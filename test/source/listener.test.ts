@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parseCidr } from '../../src/cli/cidr.js';
-import { type DatagramConsumer, Listener, type ListenerOptions } from '../../src/source/listener.js';
 import { StartError } from '../../src/cli/errors.js';
+import type { DatagramConsumer } from '../../src/source/consumer.js';
+import { Listener, type ListenerOptions, QUEUED_DATAGRAM } from '../../src/source/listener.js';
 import { LineLog } from '../peer/line-log.js';
 
 /** Remembers what it was given. */
@@ -143,7 +144,7 @@ describe('the listener', () => {
   });
 
   it('keeps datagrams in their order while the collectors take no more, up to a bound', async () => {
-    const listener = await listen({ mostWaiting: 10 });
+    const listener = await listen({ longestQueue: 3 * QUEUED_DATAGRAM + 10 });
     messages.block();
     await send(['1234', '5678', '90', 'lost'], listener.port);
     while (listener.counters.overflows === 0) await sleep(5);
@@ -153,6 +154,16 @@ describe('the listener', () => {
     await stopped(listener);
     expect(messages.texts).to.deep.equal(['1234', '5678', '90', 'more']);
     expect(listener.counters).to.deep.equal({ received: 4, refused: 0, overflows: 1 });
+  });
+
+  it('bounds the queue of empty datagrams, too', async () => {
+    const listener = await listen({ longestQueue: 2 * QUEUED_DATAGRAM });
+    messages.block();
+    await send(['', '', '', ''], listener.port);
+    while (listener.counters.overflows < 2) await sleep(5);
+    messages.unblock();
+    await stopped(listener);
+    expect(messages.texts).to.deep.equal(['', '']);
   });
 
   it('tells when the kernel gives less of a buffer than it wants, and what to raise', async () => {

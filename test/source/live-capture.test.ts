@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Packet } from '../../protocol/capture/packet.js';
-import { LiveCapture, type LiveCaptureOptions, type LiveConsumer } from '../../src/source/live-capture.js';
-import { PrivilegedShells } from '../../src/service/privileged-shell.js';
 import { StartError } from '../../src/cli/errors.js';
+import { PrivilegedShells } from '../../src/service/privileged-shell.js';
+import { LiveCapture, type LiveCaptureOptions, type LiveConsumer } from '../../src/source/live-capture.js';
 import { LineLog } from '../peer/line-log.js';
 import { writePcap } from '../peer/pcap-writer.js';
+import { ManualTimers } from './manual-timers.js';
 
 /** Remembers the packets it was given, as text. */
 class Packets implements LiveConsumer {
@@ -44,12 +45,16 @@ describe('the live capture', () => {
   let folder: string;
   let packets: Packets;
   let log: LineLog;
+  let timers: ManualTimers;
+  let now: number;
   const started: LiveCapture[] = [];
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pfflowd-live-'));
     packets = new Packets();
     log = new LineLog();
+    timers = new ManualTimers();
+    now = 0;
   });
 
   afterEach(async () => {
@@ -64,12 +69,19 @@ describe('the live capture', () => {
       filter: [],
       consumer: packets,
       log: log.log,
-      clock: () => performance.now(),
+      clock: () => now,
+      startTimer: timers.start,
       command: ['/bin/sh', '-c', script, 'tcpdump'],
       ...options,
     });
     started.push(capture);
     return capture;
+  }
+
+  /** Waits for the end of a run, and starts the next one. */
+  async function startAgain(): Promise<void> {
+    await until(() => timers.pending.size > 0);
+    timers.expire();
   }
 
   /** Writes a capture for a script to show, and gives its path. */
@@ -152,7 +164,7 @@ describe('the live capture', () => {
     const runs = join(folder, 'runs');
     const capture = captureWith(`echo run >> ${runs}; exit 1`);
     await failureOf(capture);
-    await sleep(700);
+    expect(timers.running).to.deep.equal([]);
     expect(readFileSync(runs, 'utf8')).to.equal('run\n');
   });
 
@@ -167,8 +179,10 @@ describe('the live capture', () => {
   it('counts what the kernel dropped, and what tcpdump left unread, over all runs', async () => {
     const capture = captureWith(`${LISTENING}; cat ${captureFile(['one'])}; ${COUNTS}`);
     await capture.start();
-    await until(() => log.lines.filter((line) => line.includes('again in')).length === 2);
+    await startAgain();
+    await until(() => timers.pending.size > 0);
     await capture.stop();
+    expect(timers.running).to.deep.equal([]);
     expect(capture.counters).to.include({ restarts: 1, received: 2, kernelDrops: 4, unread: 6, cut: 0 });
   });
 
@@ -180,6 +194,7 @@ describe('the live capture', () => {
       else touch ${again}; ${LISTENING}; cat ${first}; ${fault}; fi`;
     const capture = captureWith(script);
     await capture.start();
+    await startAgain();
     await until(() => packets.texts.length === 2);
     expect(packets.texts).to.deep.equal(['one', 'two']);
     expect(capture.counters.restarts).to.equal(1);
@@ -190,11 +205,20 @@ describe('the live capture', () => {
     ]);
   });
 
-  it('waits longer each time that tcpdump ends at once', async () => {
+  it('waits longer each time that tcpdump ends at once, and not after a long run', async () => {
     const capture = captureWith(`${LISTENING}; exit 1`);
     await capture.start();
-    await until(() => log.lines.filter((line) => line.includes('again in')).length === 3);
-    expect(log.lines.filter((line) => line.includes('again in'))).to.deep.equal(
+    const pauses: number[] = [];
+    for (const duration of [0, 0, 0, 0, 0, 0, 0, 0, 10_000, 9999]) {
+      await until(() => timers.pending.size > 0);
+      pauses.push(...timers.running);
+      timers.expire();
+      now += duration;
+    }
+    await until(() => timers.pending.size > 0);
+    expect(pauses).to.deep.equal([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 500]);
+    expect(timers.running).to.deep.equal([1000]);
+    expect(log.lines.filter((line) => line.includes('again in')).slice(0, 3)).to.deep.equal(
       [0.5, 1, 2].map((seconds) => `pfsync0: tcpdump: ended; again in ${seconds} s`),
     );
   });
@@ -215,14 +239,15 @@ describe('the live capture', () => {
     packets.isCongested = true;
     const capture = captureWith(`${LISTENING}; cat ${captureFile(large)}; touch ${done}; ${UNTIL_TERM}`);
     await capture.start();
-    await sleep(200);
+    await until(() => packets.texts.length > 0);
+    await sleep(100);
     expect(packets.texts).to.have.length(1);
     expect(existsSync(done)).to.equal(false);
     packets.unblock();
     await until(() => packets.texts.length === large.length);
   });
 
-  it('asks tcpdump for its statistics while it runs', async function () {
+  it('requests the statistics of tcpdump while it runs', async function () {
     if (process.platform !== 'linux') this.skip();
     const told =
       'echo "tcpdump: 7 packets captured, 8 packets received by filter, 1 packet dropped by kernel" >&2';
@@ -230,6 +255,35 @@ describe('the live capture', () => {
     await capture.start();
     await capture.requestStatistics();
     expect(capture.counters.kernelDrops).to.equal(1);
+    expect(timers.running).to.deep.equal([]);
+  });
+
+  it('does not wait for ever for statistics', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const capture = captureWith(`trap '' USR1; ${LISTENING}; ${UNTIL_TERM}`);
+    await capture.start();
+    const requested = capture.requestStatistics();
+    expect(timers.running).to.deep.equal([500]);
+    timers.expire();
+    await requested;
+    expect(capture.counters.kernelDrops).to.equal(0);
+  });
+
+  it('warns that pflog0 shows packets, not states', async () => {
+    const listening = LISTENING.replace('pfsync0, link-type PFSYNC', 'pflog0, link-type PFLOG (log)');
+    const capture = captureWith(`${listening}; ${UNTIL_TERM}`, { interfaceName: 'pflog0' });
+    await capture.start();
+    expect(log.lines.at(-1)).to.equal('-i pflog0: it shows packets, not states: capture pfsync0');
+  });
+
+  it('warns of a link type that holds no pfsync messages, once for all runs', async () => {
+    const file = captureFile(['one', 'two']);
+    writeFileSync(file, readFileSync(file).fill(9, 20, 21));
+    const capture = captureWith(`${LISTENING}; cat ${file}`);
+    await capture.start();
+    await startAgain();
+    await until(() => packets.texts.length === 4);
+    expect(log.lines.filter((line) => line.startsWith('pfsync0: link type 9 (PPP): '))).to.have.length(1);
   });
 
   describe('by a shell that keeps its rights', () => {
@@ -246,7 +300,8 @@ describe('the live capture', () => {
       const script = `${LISTENING}; trap '' TERM; cat ${captureFile(many)}; ${COUNTS}`;
       const capture = captureWith(script, { spawn: shells.spawn });
       await capture.start();
-      await until(() => log.lines.filter((line) => line.includes('again in')).length === 2);
+      await startAgain();
+      await until(() => timers.pending.size > 0);
       await capture.stop();
       expect(packets.texts).to.deep.equal([...many, ...many]);
       expect(capture.counters).to.deep.equal({
@@ -274,9 +329,12 @@ describe('the live capture', () => {
     });
   });
 
-  it('ends a tcpdump that does not want to', async () => {
+  it('ends a tcpdump that ignores SIGTERM', async () => {
     const capture = captureWith(`trap '' TERM; ${LISTENING}; exec sleep 60`);
     await capture.start();
-    await capture.stop();
+    const stopped = capture.stop();
+    expect(timers.running).to.deep.equal([2000]);
+    timers.expire();
+    await stopped;
   });
 });

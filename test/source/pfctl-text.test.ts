@@ -1,29 +1,28 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { IdOrder, mirrorId, type StateCounters, StateListParser } from '../../src/source/pfctl-text.js';
+import { type StateCounters, StateListParser } from '../../src/source/pfctl-text.js';
+import { hex } from './printed.js';
 
 /** A state as tests compare it: exact digits, ids as pfctl prints them. */
 interface Told {
   readonly id: string;
   readonly creator: string;
   readonly age: number;
+  readonly expire: number;
   readonly packets: readonly [string, string];
   readonly octets: readonly [string, string];
-}
-
-function hex(word: number): string {
-  return (word >>> 0).toString(16).padStart(8, '0');
 }
 
 function decimal(words: Uint32Array, index: number): string {
   return ((BigInt(words[index]) << 32n) | BigInt(words[index + 1])).toString();
 }
 
-function told({ idHigh, idLow, creatorId, age, packets, octets }: StateCounters): Told {
+function told({ idHigh, idLow, creatorId, age, expire, packets, octets }: StateCounters): Told {
   return {
     id: hex(idHigh) + hex(idLow),
     creator: hex(creatorId),
     age,
+    expire,
     packets: [decimal(packets, 0), decimal(packets, 2)],
     octets: [decimal(octets, 0), decimal(octets, 2)],
   };
@@ -40,6 +39,7 @@ const OPENBSD_TCP: Told = {
   id: '5f00000000000101',
   creator: 'a1b2c3d4',
   age: 62,
+  expire: 86398,
   packets: ['12', '10'],
   octets: ['1423', '9120'],
 };
@@ -70,11 +70,26 @@ const SAMPLES: readonly { name: string; text: string; list: readonly Told[] }[] 
         id: '5f00000000000102',
         creator: '00000001',
         age: 123 * 3600 + 59 * 60 + 59,
+        expire: 30,
         packets: ['18446744073709551615', '4294967296'],
         octets: ['9007199254740993', '4294967295'],
       },
-      { id: 'ffffffffffffffff', creator: 'ffffffff', age: 0, packets: ['1', '0'], octets: ['64', '0'] },
-      { id: '0000000000000001', creator: '80000000', age: 7, packets: ['0', '0'], octets: ['0', '0'] },
+      {
+        id: 'ffffffffffffffff',
+        creator: 'ffffffff',
+        age: 0,
+        expire: 10,
+        packets: ['1', '0'],
+        octets: ['64', '0'],
+      },
+      {
+        id: '0000000000000001',
+        creator: '80000000',
+        age: 7,
+        expire: 113,
+        packets: ['0', '0'],
+        octets: ['0', '0'],
+      },
     ],
   },
   {
@@ -89,6 +104,7 @@ const SAMPLES: readonly { name: string; text: string; list: readonly Told[] }[] 
         id: '43f1b6a200000007',
         creator: '0badcafe',
         age: 600,
+        expire: 60,
         packets: ['5', '6'],
         octets: ['700', '800'],
       },
@@ -110,10 +126,18 @@ em0 sctp 192.0.2.100:9 -> 198.51.100.1:9       ESTABLISHED:COOKIE_WAIT
         id: '6694fa6200000003',
         creator: 'a2e0f312',
         age: 5556,
+        expire: 86400,
         packets: ['755', '820'],
         octets: ['52857', '205889'],
       },
-      { id: '0100000000000001', creator: '12345678', age: 1, packets: ['1', '2'], octets: ['3', '4'] },
+      {
+        id: '0100000000000001',
+        creator: '12345678',
+        age: 1,
+        expire: 59,
+        packets: ['1', '2'],
+        octets: ['3', '4'],
+      },
     ],
   },
   {
@@ -123,7 +147,14 @@ em0 sctp 192.0.2.100:9 -> 198.51.100.1:9       ESTABLISHED:COOKIE_WAIT
    id: 000000006122c3d4 creatorid: 5e6f7081   gateway: 192.0.2.254
 `,
     list: [
-      { id: '000000006122c3d4', creator: '5e6f7081', age: 9, packets: ['1', '1'], octets: ['60', '90'] },
+      {
+        id: '000000006122c3d4',
+        creator: '5e6f7081',
+        age: 9,
+        expire: 21,
+        packets: ['1', '1'],
+        octets: ['60', '90'],
+      },
     ],
   },
   {
@@ -137,6 +168,7 @@ em0 sctp 192.0.2.100:9 -> 198.51.100.1:9       ESTABLISHED:COOKIE_WAIT
         id: '61c0a80100000042',
         creator: '0000002a',
         age: 3_600_005,
+        expire: 9,
         packets: ['3', '2'],
         octets: ['210', '480'],
       },
@@ -149,7 +181,14 @@ em0 sctp 192.0.2.100:9 -> 198.51.100.1:9       ESTABLISHED:COOKIE_WAIT
    id: 0000000000000005 creatorid: 00000006\tand more
 `,
     list: [
-      { id: '0000000000000005', creator: '00000006', age: 5, packets: ['3', '2'], octets: ['210', '480'] },
+      {
+        id: '0000000000000005',
+        creator: '00000006',
+        age: 5,
+        expire: 9,
+        packets: ['3', '2'],
+        octets: ['210', '480'],
+      },
     ],
   },
 ];
@@ -265,6 +304,36 @@ describe('StateListParser', () => {
     });
   }
 
+  const expirations: readonly (readonly [clause: string, expire: number])[] = [
+    ['expires in 00:00:09', 9],
+    ['expires in 00:00:00', 0],
+    ['expires in 27:46:40', 100_000],
+    ['expires in 9999999:00:00', 2 ** 32 - 1],
+    ['expires in 00:00', -1],
+    ['expires in -00:00:09', -1],
+    ['expires soon', -1],
+    ['idle 00:00:09', -1],
+    ['expires in 00:00:07, expires in 00:00:09', 7],
+    ['idle 3, expires in 00:00:07', 7],
+  ];
+  for (const [clause, expire] of expirations) {
+    it(`takes '${clause}' for ${expire} seconds, wherever it stands`, () => {
+      const line = AGE.replace('expires in 00:00:09', clause);
+      const last = AGE.replace('expires in 00:00:09, ', '').replace('rule 0', clause);
+      for (const text of [line, last]) {
+        const [state] = parse(HEAD + text + ID).list;
+        expect(state).to.include({ age: 5, expire });
+        expect(state!.octets).to.deep.equal(['210', '480']);
+      }
+    });
+  }
+
+  it('does not take the expiration of the block before', () => {
+    const without = AGE.replace('expires in 00:00:09, ', '');
+    const { list } = parse(BLOCK + HEAD + without + ID + BLOCK);
+    expect(list.map(({ expire }) => expire)).to.deep.equal([9, -1, 9]);
+  });
+
   it('keeps every number to 2^64 - 1 exactly', () => {
     const counter = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
     fc.assert(
@@ -303,70 +372,5 @@ describe('StateListParser', () => {
         expect(list.at(-1)).to.include({ id: '0000000000000005', creator: '00000006', age: 5 });
       }),
     );
-  });
-});
-
-describe('mirrorId', () => {
-  it('turns what FreeBSD prints on a little-endian machine into the octets on the wire', () => {
-    const counters = {
-      idHigh: 0x6694fa62,
-      idLow: 3,
-      creatorId: 1,
-      age: 0,
-      packets: new Uint32Array(4),
-      octets: new Uint32Array(4),
-    };
-    mirrorId(counters);
-    expect(told(counters).id).to.equal('0300000062fa9466');
-    mirrorId(counters);
-    expect(told(counters).id).to.equal('6694fa6200000003');
-  });
-});
-
-describe('IdOrder', () => {
-  /** What is applied, when these ids are known, of a list that prints those. */
-  function apply(order: IdOrder, known: readonly string[], printed: readonly string[]): string[] {
-    const applied: string[] = [];
-    order.startList();
-    const parser = new StateListParser((counters) =>
-      order.offer(counters, (state) => {
-        const { id } = told(state);
-        if (!known.includes(id)) return false;
-        applied.push(id);
-        return true;
-      }),
-    );
-    for (const id of printed) parser.feed(BLOCK.replace('0000000000000005', id));
-    return applied;
-  }
-
-  const WIRE = ['0300000062fa9466', '0000000062fa9467', '0100000062fa9466'];
-  const MIRRORED = ['6694fa6200000003', '6794fa6200000000', '6694fa6200000001'];
-
-  it('takes ids as they are printed', () => {
-    const order = new IdOrder();
-    expect(apply(order, WIRE, WIRE)).to.deep.equal(WIRE);
-    expect(order).to.include({ known: 3, unknown: 0 });
-  });
-
-  it('turns them round where only that names states that are known', () => {
-    const order = new IdOrder();
-    expect(apply(order, WIRE, ['1111111100000000', ...MIRRORED])).to.deep.equal(WIRE);
-    expect(order).to.include({ known: 3, unknown: 1 });
-  });
-
-  it('keeps to an order that has proved right', () => {
-    const order = new IdOrder();
-    const many = Array.from({ length: 20 }, (_, i) => `0000000062fa94${(i + 16).toString(16)}`);
-    expect(apply(order, many, many)).to.deep.equal(many);
-    expect(apply(order, [...many, ...WIRE], [many[0], ...MIRRORED])).to.deep.equal([many[0]]);
-  });
-
-  it('asks again when a list names nothing that is known', () => {
-    const order = new IdOrder();
-    const many = Array.from({ length: 20 }, (_, i) => `0000000062fa94${(i + 16).toString(16)}`);
-    apply(order, many, many);
-    expect(apply(order, WIRE, MIRRORED)).to.deep.equal([]);
-    expect(apply(order, WIRE, MIRRORED)).to.deep.equal(WIRE);
   });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { PFCTL, type PfctlOptions, PfctlPoller, runInterval } from '../../src/source/pfctl.js';
+import { ManualTimers } from './manual-timers.js';
 
 const BLOCK = `all udp 192.0.2.1:1 -> 192.0.2.2:2       0:0
    age 00:00:05, expires in 00:00:09, 3:2 pkts, 210:480 bytes, rule 0
@@ -13,19 +14,22 @@ interface Fake {
   readonly poller: PfctlPoller;
   readonly lines: string[];
   readonly ids: number[];
+  readonly timers: ManualTimers;
   now: number;
 }
 
 function fake(command: PfctlOptions['command'], options: Partial<PfctlOptions> = {}): Fake {
   const lines: string[] = [];
   const ids: number[] = [];
-  const self = { lines, ids, now: 1_000_000 } as Fake & { poller: PfctlPoller };
+  const timers = new ManualTimers();
+  const self = { lines, ids, timers, now: 1_000_000 } as Fake & { poller: PfctlPoller };
   self.poller = new PfctlPoller({
     command,
     interval: 10,
     onCounters: ({ idLow }) => ids.push(idLow) > 0,
     log: { warn: (text) => lines.push(`warn ${text}`), info: (text) => lines.push(`info ${text}`) },
     clock: () => self.now,
+    startTimer: timers.start,
     ...options,
   });
   return self;
@@ -109,6 +113,21 @@ describe('PfctlPoller', () => {
   it('counts the states that are not known', async () => {
     const { poller } = fake('printf "%s" "$BLOCK"', { onCounters: () => false });
     expect(await poller.runOnce()).to.deep.include({ result: 'success', states: 1, known: 0 });
+  });
+
+  it('says of all counters when their poll began', async () => {
+    const times: number[] = [];
+    const self = fake('printf "%s" "$BLOCK$BLOCK"', {
+      onCounters: (_counters, startedAt) => {
+        times.push(startedAt);
+        self.now += 700;
+        return true;
+      },
+    });
+    await self.poller.runOnce();
+    self.now = 2_000_000;
+    await self.poller.runOnce();
+    expect(times).to.deep.equal([1_000_000, 1_000_000, 2_000_000, 2_000_000]);
   });
 
   it('joins ids in the order that FreeBSD prints them', async () => {
@@ -203,23 +222,38 @@ describe('PfctlPoller', () => {
   });
 
   it('ends a run that hangs, with all that it started', async () => {
-    const { poller, lines } = fake('sleep 60 & printf "%s" "$BLOCK"; echo $! $$ >&2; wait; sleep 60', {
-      timeout: 0.2,
-    });
-    expect(await poller.runOnce()).to.include({ result: 'timeout', states: 1 });
+    const { poller, lines, ids, timers } = fake(
+      'sleep 60 & echo $! $$ >&2; printf "%s" "$BLOCK"; wait; sleep 60',
+      { timeout: 0.2 },
+    );
+    const run = poller.runOnce();
+    await until(() => ids.length > 0);
+    expect(timers.running).to.deep.equal([200]);
+    timers.expire();
+    expect(await run).to.include({ result: 'timeout', states: 1 });
     expect(poller.counters).to.include({ failures: 1, timeouts: 1 });
     const pids = /not done after 0\.2 s: (\d+) (\d+)$/.exec(lines[0])!.slice(1).map(Number);
     await until(() => !pids.some(isAlive));
+    expect(timers.running).to.deep.equal([]);
   });
 
   it('ends a run that does not care for SIGTERM', async () => {
-    const { poller } = fake('trap "" TERM; while :; do sleep 1; done', { timeout: 0.1 });
-    expect((await poller.runOnce()).result).to.equal('timeout');
+    const { poller, ids, timers } = fake('trap "" TERM; printf "%s" "$BLOCK"; while :; do sleep 1; done');
+    const run = poller.runOnce();
+    await until(() => ids.length > 0);
+    expect(timers.running).to.deep.equal([10_000]);
+    timers.expire();
+    expect(timers.running).to.deep.equal([1000]);
+    timers.expire();
+    expect((await run).result).to.equal('timeout');
   });
 
   it('ends a run whose output does not end', async () => {
-    const { poller } = fake('while :; do printf "%s" "$BLOCK"; done', { timeout: 0.2 });
-    expect((await poller.runOnce()).result).to.equal('timeout');
+    const { poller, ids, timers } = fake('while :; do printf "%s" "$BLOCK"; done');
+    const run = poller.runOnce();
+    await until(() => ids.length > 0);
+    timers.expire();
+    expect((await run).result).to.equal('timeout');
     expect(poller.counters.states).to.be.greaterThan(0);
   });
 
@@ -252,22 +286,51 @@ describe('PfctlPoller', () => {
   });
 
   it('runs again and again from start to stop', async () => {
-    const { poller, lines } = fake('printf "%s" "$BLOCK"', { interval: 0.01, clock: Date.now });
+    const self = fake('printf "%s" "$BLOCK"', { interval: 10 });
+    const { poller, lines, timers } = self;
     poller.start();
     poller.start();
-    await until(() => poller.counters.runs >= 3);
+    for (let runs = 1; runs < 4; runs++) {
+      await until(() => poller.counters.states === runs && timers.running[0] === 10_000);
+      timers.expire();
+    }
+    await until(() => poller.counters.states === 4 && timers.running[0] === 10_000);
     await poller.stop();
-    const { runs } = poller.counters;
-    await sleep(60);
-    expect(poller.counters.runs).to.equal(runs);
+    expect(timers.running).to.deep.equal([]);
+    expect(poller.counters.runs).to.equal(4);
     expect(lines).to.deep.equal([]);
   });
 
-  it('goes on after failures', async () => {
-    const { poller } = fake('exit 1', { interval: 0.005, clock: Date.now });
+  it('starts a run an interval after the start of the one before, whatever that took', async () => {
+    const durations = [4000, 25_000, -5000, 0];
+    const onCounters = () => {
+      self.now += durations.shift()!;
+      return true;
+    };
+    const self: Fake = fake('printf "%s" "$BLOCK"', { onCounters, timeout: 77 });
+    const { poller, timers } = self;
+    const pauses: number[] = [];
     poller.start();
-    await until(() => poller.counters.failures >= 3);
+    for (let runs = 1; runs <= 4; runs++) {
+      await until(() => poller.counters.states === runs && timers.running.length > 0);
+      pauses.push(...timers.running);
+      if (runs < 4) timers.expire();
+    }
     await poller.stop();
+    expect(pauses).to.deep.equal([6000, 0, 10_000, 10_000]);
+  });
+
+  it('goes on after failures, with longer pauses', async () => {
+    const { poller, timers } = fake('exit 1', { timeout: 77 });
+    const pauses: number[] = [];
+    poller.start();
+    for (let failures = 1; failures <= 3; failures++) {
+      await until(() => poller.counters.failures === failures && timers.running.length > 0);
+      pauses.push(...timers.running);
+      timers.expire();
+    }
+    await poller.stop();
+    expect(pauses).to.deep.equal([10_000, 10_000 * 2, 10_000 * 4]);
   });
 
   it('stops a run that is under way, which is no failure, and takes nothing more from it', async () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { StartError } from '../../src/cli/errors.js';
 import {
   missingTcpdump,
   startFailure,
@@ -6,7 +7,6 @@ import {
   TcpdumpReport,
   tcpdumpArguments,
 } from '../../src/source/tcpdump.js';
-import { StartError } from '../../src/cli/errors.js';
 
 const OURS = 'ip proto 240 or ip6 proto 240';
 

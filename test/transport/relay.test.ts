@@ -1,11 +1,16 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Listener } from '../../src/source/listener.js';
-import { Pipeline } from '../../src/pipeline.js';
-import { openRelay, type Relay } from '../../src/transport/relay.js';
 import { StartError } from '../../src/cli/errors.js';
+import { Statistics } from '../../src/observe/statistics.js';
+import { openMemory, Pipeline } from '../../src/pipeline.js';
+import type { FlowSink } from '../../src/sink/flow-sink.js';
+import { Listener } from '../../src/source/listener.js';
+import { openRelay, type Relay } from '../../src/transport/relay.js';
 import { simulate } from '../peer/firewall.js';
 import { LineLog } from '../peer/line-log.js';
+import { LOOPBACKS } from '../peer/udp-collector.js';
 
 const OPTIONS = {
   direction: 'any',
@@ -13,15 +18,25 @@ const OPTIONS = {
   maxStates: 1000,
   stateTimeout: 0,
   activeTimeout: 0,
-  ifmap: new Map<string, number>(),
 } as const;
+
+type OnMessage = (view: DataView, start: number, end: number) => void;
+
+function openPipeline(log: LineLog, sinks: readonly FlowSink[], onMessage: OnMessage) {
+  const statistics = new Statistics();
+  const memory = openMemory(new Map(), log.log);
+  return {
+    pipeline: new Pipeline({ ...OPTIONS, onMessage }, memory, sinks, log.log, statistics),
+    statistics,
+  };
+}
 
 /** A listener with a pipeline behind it, that also keeps each message as it came. */
 async function converter(host: string, log: LineLog) {
   const messages: string[] = [];
-  const onMessage = (view: DataView, start: number, end: number) =>
+  const onMessage: OnMessage = (view, start, end) =>
     messages.push(Buffer.from(view.buffer, view.byteOffset + start, end - start).toString('hex'));
-  const pipeline = new Pipeline({ ...OPTIONS, onMessage }, [], log.log);
+  const { pipeline, statistics } = openPipeline(log, [], onMessage);
   const family = host.includes(':') ? 6 : 4;
   const clock = () => 1_700_000_000_000;
   const listener = new Listener({
@@ -32,7 +47,25 @@ async function converter(host: string, log: LineLog) {
     clock,
   });
   await listener.start();
-  return { messages, pipeline, listener, endpoint: { host, family, port: listener.port } as const };
+  return {
+    messages,
+    statistics,
+    endpoint: { host, family, port: listener.port } as const,
+    async stop() {
+      await listener.stop();
+      await pipeline.close('count');
+    },
+  };
+}
+
+async function closedPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
 }
 
 function viewOf(octets: Uint8Array): DataView {
@@ -40,15 +73,14 @@ function viewOf(octets: Uint8Array): DataView {
 }
 
 /** Passes on what a pipeline reads, in steps that the kernel's buffer holds. */
-async function passOn(relay: Relay, messages: readonly Buffer[], log: LineLog): Promise<Pipeline> {
-  const onMessage = relay.message.bind(relay);
-  const pipeline = new Pipeline({ ...OPTIONS, onMessage }, [relay], log.log);
+async function passOn(relay: Relay, messages: readonly Buffer[], log: LineLog): Promise<Statistics> {
+  const { pipeline, statistics } = openPipeline(log, [relay], relay.message.bind(relay));
   for (const [number, message] of messages.entries()) {
     pipeline.datagram(viewOf(message), message.length, 1_700_000_000_000);
     if (number % 50 === 49) await sleep(1);
   }
   await pipeline.close('count');
-  return pipeline;
+  return statistics;
 }
 
 describe('the relay', () => {
@@ -58,34 +90,34 @@ describe('the relay', () => {
     log = new LineLog();
   });
 
-  for (const host of ['127.0.0.1', '::1']) {
+  for (const host of LOOPBACKS) {
     it(`brings every message of a firewall unchanged to a listener on ${host}`, async () => {
       const { packets } = simulate(11, { version: 'v6', role: 'net', states: 40 });
       const sent = packets.map(({ message }) => message);
       const far = await converter(host, log);
       const relay = await openRelay({ endpoint: far.endpoint, log: log.log });
       const near = await passOn(relay, sent, log);
-      await far.listener.stop();
+      await far.stop();
       expect(far.messages).to.deep.equal(sent.map((message) => message.toString('hex')));
-      expect(far.pipeline.stats.records).to.deep.equal(near.stats.records);
-      expect(far.pipeline.stats.states.ended).to.equal(near.stats.states.ended).and.above(0);
+      expect(far.statistics.records).to.deep.equal(near.records);
+      expect(far.statistics.states.ended).to.equal(near.states.ended).and.above(0);
       expect(relay.result).to.include({
         messages: sent.length,
         octets: sent.reduce((sum, message) => sum + message.length, 0),
-        lostMessages: 0,
+        lostRecords: 0,
         tooLong: 0,
         errors: 0,
       });
     });
   }
 
-  it('leaves the IP header of a message behind', async () => {
+  it('passes a message on without its IP header', async () => {
     const far = await converter('127.0.0.1', log);
     const relay = await openRelay({ endpoint: far.endpoint, log: log.log });
     const message = Buffer.from('0600000400000000', 'hex');
     const header = Buffer.from('4500001c0000000040f00000c0000201e00000f0', 'hex');
     await passOn(relay, [Buffer.concat([header, message])], log);
-    await far.listener.stop();
+    await far.stop();
     expect(far.messages).to.deep.equal([message.toString('hex')]);
   });
 
@@ -96,24 +128,30 @@ describe('the relay', () => {
     relay.message(viewOf(octets), 0, 65508);
     relay.message(viewOf(octets), 1, 65508);
     await relay.close();
-    await far.listener.stop();
-    expect(relay.result).to.include({ messages: 1, octets: 65507, tooLong: 1 });
+    await far.stop();
+    expect(relay.result).to.include({ messages: 1, octets: 65507, tooLong: 1, lostRecords: 1 });
     expect(far.messages.map((hex) => hex.length / 2)).to.deep.equal([65507]);
     expect(log.lines.join()).to.match(/a message of 65508 octets fits no datagram/);
   });
 
-  it('lives on when nobody listens, and counts the errors', async () => {
-    const far = await converter('127.0.0.1', log);
-    await far.listener.stop();
-    const relay = await openRelay({ endpoint: far.endpoint, log: log.log });
+  it('goes on when nobody listens, and counts what was refused as lost', async () => {
+    const endpoint = { host: '127.0.0.1', family: 4, port: await closedPort() } as const;
+    const relay = await openRelay({ endpoint, log: log.log });
     for (let n = 0; n < 5; n++) {
       relay.message(viewOf(new Uint8Array(8)), 0, 8);
-      await sleep(5);
+      await sleep(2);
     }
     await relay.close();
-    const { messages, lostMessages, errors } = relay.result;
-    expect(messages + lostMessages).to.equal(5);
+    const { errors, ...counts } = relay.result;
     expect(errors).to.be.above(0);
+    expect(counts).to.deep.equal({
+      kind: 'relay',
+      relay: `127.0.0.1:${endpoint.port}`,
+      messages: 0,
+      octets: 0,
+      lostRecords: 5,
+      tooLong: 0,
+    });
   });
 
   it('does not start with a name that there is not', async () => {

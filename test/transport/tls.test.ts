@@ -1,18 +1,19 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TlsOptions as ServerOptions } from 'node:tls';
 import { expect } from 'chai';
-import { ipfixEncoder } from '../../protocol/export/ipfix.js';
-import type { TlsFiles } from '../../src/transport/tls-settings.js';
 import { StartError } from '../../src/cli/errors.js';
-import { CONVERSION, LIVE, type StreamPolicy, type StreamTransport } from '../../src/transport/stream.js';
+import type { StreamTransport } from '../../src/transport/stream.js';
+import { CONVERSION, LIVE, type StreamPolicy } from '../../src/transport/stream-policy.js';
 import { openTls } from '../../src/transport/tls.js';
+import type { TlsFiles } from '../../src/transport/tls-settings.js';
 import { Authority, type Certificate, describeWithOpenssl, read } from '../peer/certificates.js';
-import { NOW, numberOf, sampleFlow } from '../peer/flow-samples.js';
+import { numberOf } from '../peer/flow-samples.js';
 import { LineLog } from '../peer/line-log.js';
 import { StreamCollector, StreamSession, until } from '../peer/stream-collector.js';
+import { NumberedFlows } from './numbered-flows.js';
 
 interface Client {
   readonly files?: TlsFiles;
@@ -38,10 +39,9 @@ function connect(
 }
 
 async function sendFlows(transport: StreamTransport, count: number): Promise<void> {
-  const templates = { nat: 'original' as const, domain: 42, refreshTime: 30_000, refreshMessages: 0 };
-  const encoder = ipfixEncoder(transport, 'full', templates);
-  for (let i = 0; i < count; i++) encoder.add(sampleFlow({ number: i }));
-  encoder.end(NOW);
+  const flows = new NumberedFlows(transport);
+  flows.addMany(count);
+  flows.end();
   await transport.close();
 }
 
@@ -125,7 +125,7 @@ describeWithOpenssl('IPFIX over TLS', () => {
   });
 
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-    // One flow leaves right behind the handshake.
+    // One flow is sent right after the handshake.
     for (const count of [1, 2000]) {
       it(`brings ${count} flows to a collector of ${maxVersion}`, async () => {
         const { port, sessions } = await listen(server, { maxVersion });
@@ -148,7 +148,7 @@ describeWithOpenssl('IPFIX over TLS', () => {
       await until(() => sessions[0]?.collector.flows.length === 100, 'the flows');
     });
 
-    it(`is told by a collector of ${maxVersion} that it needs a certificate, before anything is sent`, async () => {
+    it(`learns from a collector of ${maxVersion} that it needs a certificate, before anything is sent`, async () => {
       const { port, sessions } = await listen(server, { maxVersion, ...mutual() });
       expect(await failure(port, { files: trusting })).to.match(
         /^TLS: .*(certificate required|handshake failure)$/,
@@ -170,7 +170,7 @@ describeWithOpenssl('IPFIX over TLS', () => {
     }
   });
 
-  it('is told by openssl s_server that its certificate is refused, before anything is sent', async () => {
+  it('learns from openssl s_server that its certificate is refused, before anything is sent', async () => {
     const verifying = ['-tls1_3', '-Verify', '1', '-verify_return_error', '-CAfile', authority.ca];
     const opened = await openServer(server, verifying);
     try {
@@ -233,10 +233,10 @@ describeWithOpenssl('IPFIX over TLS', () => {
     });
   }
 
-  it('live, keeps trying and tells why', async () => {
+  it('live, keeps trying and logs why', async () => {
     const { port } = await listen(authority.issue('old', 'IP:127.0.0.1', 'expired'));
     const log = new LineLog();
-    const policy = { ...LIVE, firstPause: 1, longestPause: 4, farewell: 50 };
+    const policy = { ...LIVE, firstPause: 1, longestPause: 4, closeLimit: 50 };
     const transport = await connect(port, { files: trusting, policy, log });
     await until(() => log.lines.length > 1, 'two attempts');
     expect(log.lines[0]).to.equal(
@@ -296,11 +296,27 @@ describeWithOpenssl('IPFIX over TLS', () => {
       /^--tls-key \S+collector.key: is not the key of --tls-cert \S+firewall.pem$/,
     ],
     [
+      'an encrypted key',
+      () => ({ tlsCert: client.cert, tlsKey: encrypted() }),
+      /^--tls-key \S+: is encrypted: give a key without a passphrase$/,
+    ],
+    [
+      'an encrypted key of the older form',
+      () => ({ tlsCert: client.cert, tlsKey: encrypted('-traditional') }),
+      /^--tls-key \S+: is encrypted: give a key without a passphrase$/,
+    ],
+    [
       'a certificate that is none',
       () => ({ tlsCert: client.key, tlsKey: client.key }),
       /^--tls-cert \S+firewall.key: no certificate in PEM format$/,
     ],
   ];
+  const encrypted = (...form: readonly string[]): string => {
+    const file = authority.path(`encrypted${form.length}.key`);
+    const made = ['-in', client.key, '-aes128', '-passout', 'pass:secret', '-out', file];
+    execFileSync('openssl', ['pkey', ...made, ...form], { stdio: 'pipe' });
+    return file;
+  };
   const written = (text: string): string => {
     const file = authority.path('written.pem');
     writeFileSync(file, text);
