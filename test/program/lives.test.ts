@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { InterfaceTable } from '../../protocol/flow/interface.js';
 import { FlowRows, RowRange } from '../../protocol/flow/rows.js';
+import { TagTable } from '../../protocol/flow/tags.js';
 import type { RecordKind } from '../../protocol/pfsync/action.js';
 import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { counterKind, expectedRecords } from '../peer/expected-json.js';
@@ -268,8 +269,8 @@ describe('the simulated firewall', () => {
         const count = (kind: RecordKind, records = 1) => {
           counts[kind] = (counts[kind] ?? 0) + records;
         };
-        const rows = new RowRange(new FlowRows(64), 0, 64);
-        const reader = new PfsyncReader(rows, new InterfaceTable(), {
+        const memory = { rows: new FlowRows(64), interfaces: new InterfaceTable(), tags: new TagTable() };
+        const reader = new PfsyncReader(memory, new RowRange(memory.rows, 0, 64), {
           source: () => {},
           insert: (_first, records) => count('insert', records),
           update: (_first, records) => count('update', records),
