@@ -3,7 +3,7 @@
  * that state within about a second, so silence is proof: counters that were reported at T, with R seconds left to live, and
  * without a sign of traffic after T are final when the state then ends at T + R, of age.
  */
-import { SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
 import type { StateTable } from './table.js';
 
 /** Milliseconds. A kill hides its last second; a state that ends earlier than its time was killed. */
@@ -19,6 +19,10 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const countedAt = table.countedAt(slot);
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
   const isSilentSince = isSilent(countedAt, traffic, lastLoss);
+  // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
+  const isOtherKnown =
+    !table.hasPair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
+  if (!isOtherKnown) return false;
   if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
   const needsPeer = peer.showedTraffic || peer.isCounted;

@@ -27,6 +27,7 @@ import {
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import { addCounters, addOctets, areCounted, raiseCounters, subtractCounters } from './counters.js';
 import {
+  BEGINNING_SEEN,
   COUNTED_AT,
   CREATOR,
   DESTINATION_ADVANCE,
@@ -97,6 +98,8 @@ export class StateTable {
   readonly now = new Float64Array(1);
   /** Number of the firewall that sent the message; 0 where all come from one, as on a tap. Set by the tracker. */
   sender = 0;
+  /** Two firewalls have told of states. Set by the tracker. */
+  hasPair = false;
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
   readonly #flows: FlowRows;
@@ -356,9 +359,13 @@ export class StateTable {
     return moved;
   }
 
-  /** A second firewall counts what went through itself. The zeros of a backup change nothing. */
+  /**
+   * A second firewall counts what went through itself. The zeros of a backup change nothing; only where the state's beginning
+   * was not seen do they tell anything.
+   */
   #learnPeerCounters(slot: number, view: DataView, at: number, remaining: number): boolean {
-    if (!areCounted(view, at) || !this.#hasPeerReport(slot)) return false;
+    const isNews = areCounted(view, at) || (this.flags(slot) & BEGINNING_SEEN) === 0;
+    if (!isNews || !this.#hasPeerReport(slot)) return false;
     const { words, doubles, view: peers } = this.#rows.peersOf(slot);
     const peer = (slot & ROW_MASK) * PEER_WORDS;
     const moved = raiseCounters(view, at, peers, 4 * (peer + PEER_COUNTERS));

@@ -53,7 +53,7 @@ import type {
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
-import { UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
@@ -139,6 +139,8 @@ export class StateTracker implements PfsyncHandler {
   #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
+  /** The sender of the first record about a state; below 0 before it. */
+  #firstSender = -1;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -173,6 +175,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.insert += count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
@@ -187,6 +190,7 @@ export class StateTracker implements PfsyncHandler {
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
     });
@@ -206,6 +210,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.compressedUpdate += updates.count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
@@ -217,6 +222,7 @@ export class StateTracker implements PfsyncHandler {
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
@@ -411,6 +417,12 @@ export class StateTracker implements PfsyncHandler {
     this.requests?.prefetch(count);
   }
 
+  /** The sender of the message has states: it is a firewall. */
+  #hearFirewall(): void {
+    if (this.#firstSender < 0) this.#firstSender = this.table.sender;
+    if (this.#firstSender !== this.table.sender) this.table.hasPair = true;
+  }
+
   /** A full record that reports a state as it is. */
   #learn(known: number, row: number, origin: number): void {
     const { table } = this;
@@ -443,8 +455,9 @@ export class StateTracker implements PfsyncHandler {
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
-    // Of an overdue state it is not known for how long.
-    if (moved && isExplained && words[row * ROW + EXPIRE] !== 0) this.#guessLastPacket(slot, row);
+    // An overdue state waits for the next purge: nobody knows since when.
+    const isOverdue = words[row * ROW + EXPIRE] === 0;
+    if (moved && isExplained && !isOverdue) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -468,6 +481,7 @@ export class StateTracker implements PfsyncHandler {
     const slot = table.insert(row, origin);
     this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
     this.requests?.opened(slot);

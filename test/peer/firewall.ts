@@ -351,9 +351,9 @@ class Firewalls {
     this.#usedKeys.add(key);
     if (identity.proto === 6) this.#tcpLife(live, now);
     else this.#plainLife(live, now);
-    const isKilled = isUntold || random.chance(0.1);
-    if (isKilled) {
-      const at = now + (isUntold ? random.integer(0, 60) : random.integer(1000, 60_000));
+    const isBrief = isUntold && !isSilent;
+    if (isBrief || random.chance(0.1)) {
+      const at = now + (isBrief ? random.integer(0, 60) : random.integer(1000, 60_000));
       this.#agenda.at(at, (then) => {
         if (!live.isAlive) return;
         this.#kill(live, then);

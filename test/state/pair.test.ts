@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SimState } from '../peer/pfsync-writer.js';
+import { encodeMessage, encodeUpdateRequest, type SimState } from '../peer/pfsync-writer.js';
 import { StateConverter } from '../peer/state-converter.js';
 import {
   compressedUpdateOf,
@@ -104,6 +104,29 @@ describe('two firewalls that speak of one state', () => {
     const ruleset = Buffer.alloc(16, 1);
     const converter = opened().message(updateOf(state(400, 59), 'v6', { ruleset }), T0 + 1000, BACKUP);
     expect(ended(converter, T0 + 61_000)[0]).to.equal('partial');
+  });
+
+  it('are not final where their beginning was not seen, unless both have told counters', () => {
+    const other = simState(2);
+    const known = () =>
+      new StateConverter().message(insertOf(other), T0, OWNER).message(updateOf(other), T0, BACKUP);
+    // The backup has forwarded nothing; what the owner has forwarded nobody has told.
+    const zeros = known().message(updateOf(state(0, 50)), T0 + 10_000, BACKUP);
+    expect(ended(zeros, T0 + 61_000)).to.deep.equal(['none', undefined]);
+    const half = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    expect(ended(half, T0 + 61_000)).to.deep.equal(['partial', 500n]);
+    const both = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    both.message(updateOf(state(200, 50)), T0 + 10_000, BACKUP);
+    expect(ended(both, T0 + 61_000)).to.deep.equal(['exact', 700n]);
+    const bothAsked = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    bothAsked.message(updateOf(state(0, 50)), T0 + 10_000, BACKUP);
+    expect(ended(bothAsked, T0 + 61_000)).to.deep.equal(['exact', 500n]);
+    // One firewall alone has forwarded everything; who asks for updates is none.
+    const alone = new StateConverter().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    const request = encodeMessage('v6', [
+      { action: 'updateRequest', records: [encodeUpdateRequest('v6', other)] },
+    ]);
+    expect(ended(alone.message(request, T0 + 20_000, 33), T0 + 61_000)).to.deep.equal(['exact', 500n]);
   });
 
   it('have a sum that ends at the largest counter', () => {
