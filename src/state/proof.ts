@@ -29,9 +29,9 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const isPeerSilent = peer.isCounted && isSilent(peer.countedAt, peer.traffic, lastLoss);
   if ((needsOwn && !isSilentSince) || (needsPeer && !isPeerSilent)) return false;
   // Traffic through one firewall keeps the state alive in both: the later report knows when it dies.
-  return isPeerSilent && (!isSilentSince || peer.countedAt > countedAt)
-    ? isOfAge(table, peer.countedAt, peer.remaining)
-    : isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
+  const isPeerLater = needsPeer && (!needsOwn || peer.countedAt > countedAt);
+  if (isPeerLater) return isOfAge(table, peer.countedAt, peer.remaining);
+  return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
 }
 
 /** Whether the state ends before its time: it was killed. Only without traffic and losses since the report is its time known. */

@@ -133,8 +133,6 @@ export class Truth {
   readonly #lost = new Map<LiveState, Partial<Record<Action, number>>>();
   readonly #records: Partial<Record<Action, number>> = {};
   readonly #transfers = new Set<number>();
-  /** Those that have told of states. */
-  readonly #firewalls = new Set<number>();
   #lastLossMs = Number.NEGATIVE_INFINITY;
   #unknownUpdates = 0;
   #unknownDeletes = 0;
@@ -150,7 +148,6 @@ export class Truth {
   arrived(told: readonly Told[], now: number, sender: number): void {
     for (const one of told) {
       this.#records[one.action] = (this.#records[one.action] ?? 0) + 1;
-      if (one.live) this.#firewalls.add(sender);
       this.#learn(one, now, sender);
     }
   }
@@ -260,8 +257,8 @@ export class Truth {
     followed.startMs = Math.min(followed.startMs, now - state.creation * 1000);
     learnSides(followed, told);
     const isZero = sum(state) === 0n;
-    // A backup that has forwarded nothing tells nothing, unless it might have before the first message.
-    if (sender !== followed.first && isZero && followed.insertSeen) return followed;
+    // A backup that has forwarded nothing tells nothing.
+    if (sender !== followed.first && isZero) return followed;
     const report = reportOf(followed, sender);
     const hasMoved = [0, 1].some(
       (index) =>
@@ -340,22 +337,20 @@ export class Truth {
   }
 
   /**
-   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age: of the last
-   * report's, since traffic through one firewall keeps the state alive in both.
+   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age by what the
+   * last of them told: packets through one of them keep it alive in both.
    */
   #isProven({ reports, first }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
+    const all = [...reports.entries()];
+    const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
+    const used = (needed.length > 0 ? needed : all.filter(([number]) => number === first)).map(
+      ([, report]) => report,
+    );
     const isSilent = ({ toldMs, signMs }: Report) =>
       toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
-    const isCounted = ({ counters }: Report) => sum(counters) > 0n;
-    const all = [...reports.entries()];
-    const needed = all.filter(([, report]) => report.signMs !== null || isCounted(report));
-    if (!needed.every(([, report]) => isSilent(report))) return false;
-    const silent = all
-      .filter(([number, report]) => (number === first || isCounted(report)) && isSilent(report))
-      .map(([, report]) => report);
-    const last = silent.reduce((one, other) => (other.toldMs! > one.toldMs! ? other : one), silent[0]!);
-    if (last === undefined) return false;
+    if (!used.every(isSilent)) return false;
+    const last = used.reduce((one, other) => (other.toldMs! > one.toldMs! ? other : one));
     const late = endedMs - (last.toldMs! + 1000 * last.remaining);
     return late >= EARLIEST_END && late <= LATEST_END;
   }
