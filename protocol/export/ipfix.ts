@@ -44,7 +44,14 @@ export function ipfixEncoder(
 ): FlowEncoder {
   if (profile === 'pflow') return templateEncoder(memory, room, IPFIX, pflowProfile(), options);
   const { nat, announce, counts, biflow = false } = options;
-  const full = fullProfile({ uptimes: false, pads: true, postNat: nat === 'original', biflow, flowId: true });
+  const full = fullProfile({
+    uptimes: false,
+    pads: true,
+    icmpTypes: { 4: 'icmpTypeCodeIPv4', 6: 'icmpTypeCodeIPv6' },
+    postNat: nat === 'original',
+    biflow,
+    flowId: true,
+  });
   const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
   return templateEncoder(memory, room, IPFIX, full, options, {
     ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),

@@ -114,7 +114,7 @@ describe('tcpControlBits', () => {
   });
 });
 
-describe('ICMP type', () => {
+describe('ICMP type and code', () => {
   const echo: Partial<SimState> = { proto: 1, protoAfter: 1 };
 
   it('is absent where it is not known, and from the reply record', () => {
@@ -123,7 +123,7 @@ describe('ICMP type', () => {
       { state: echo, icmpType: 8, reply: 1 },
       { state: echo, icmpType: -1 },
     ]);
-    expect(flows.map(({ fields }) => fields.get('176'))).to.deep.equal([8, undefined, undefined]);
+    expect(flows.map(({ fields }) => fields.get('32'))).to.deep.equal([8 * 256, undefined, undefined]);
     expect(flows.some(({ fields }) => fields.has('7'))).to.equal(false);
   });
 
@@ -137,8 +137,8 @@ describe('ICMP type', () => {
     const shown = (['original', 'translated'] as const).map(
       (nat) => exported([{ state, icmpType: 128 }], { nat }).flows[0]?.fields,
     );
-    expect(shown.map((fields) => [fields?.get('178'), fields?.has('176')])).to.deep.equal([
-      [128, false],
+    expect(shown.map((fields) => [fields?.get('139'), fields?.has('32')])).to.deep.equal([
+      [128 * 256, false],
       [undefined, false],
     ]);
   });

@@ -189,6 +189,29 @@ describe('collectors and their quirks', function () {
     },
   );
 
+  const V6: Partial<SimState> = {
+    ...{ af: 6, afAfter: 6, proto: 58, protoAfter: 58 },
+    originalSource: { address: '2001:db8::1', port: 0 },
+    originalDestination: { address: '2001:db8::2', port: 0 },
+  };
+  for (const [name, open] of [
+    ['v9', v9()],
+    ['IPFIX', ipfix()],
+    ['IPFIX biflows', ipfix({ biflow: true })],
+  ] as const) {
+    itWith(['nfcapd', 'nfdump'], `nfdump reads the ICMP types of ${name}`, async () => {
+      const four: Partial<SimState> = { proto: 1, protoAfter: 1 };
+      const samples: Sample[] = [
+        { state: four, icmpType: 8, octets: 1n },
+        { state: four, icmpType: -1, octets: 2n },
+        { state: V6, icmpType: 128, octets: 3n },
+        { state: V6, icmpType: -1, octets: 4n },
+      ];
+      const { flows } = await reported(startNfcapd, encoded(open, samples));
+      expect(byOctets(flows).map(({ icmp }) => icmp)).to.deep.equal(['8.0', '0.0', '128.0', '0.0']);
+    });
+  }
+
   for (const [name, open] of [
     ['v1', v1],
     ['v5', v5],
