@@ -29,6 +29,8 @@ const IPFIX: Dialect = {
   },
 };
 
+const NOTHING: OptionsChoice = { names: false, sampling: false };
+
 /** The full profile's choices; none of them is for `pflow`, which is what pflow(4) sends and nothing else. */
 export interface IpfixOptions extends TemplateOptions {
   readonly biflow?: boolean;
@@ -43,7 +45,7 @@ export function ipfixEncoder(
   options: IpfixOptions,
 ): FlowEncoder {
   if (profile === 'pflow') return templateEncoder(memory, room, IPFIX, pflowProfile(), options);
-  const { nat, announce, counts, biflow = false } = options;
+  const { nat, announce = NOTHING, counts, biflow = false } = options;
   const full = fullProfile({
     uptimes: false,
     pads: true,
@@ -52,9 +54,8 @@ export function ipfixEncoder(
     biflow,
     flowId: true,
   });
-  const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
   return templateEncoder(memory, room, IPFIX, full, options, {
-    ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),
+    options: { dialect: ipfixOptions(), choice: announce },
     ...(counts === undefined ? {} : { counts }),
   });
 }
