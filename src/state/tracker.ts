@@ -201,6 +201,12 @@ export class StateTracker implements PfsyncHandler {
   delete(first: number, count: number): void {
     this.#statistics.records.delete += count;
     this.finishEnding();
+    // An observer hears of each state with its flow, however many deletes have come together.
+    const together = this.#observer === undefined ? count : 1;
+    for (let n = first; n < first + count; n += together) this.#deleteFully(n, together);
+  }
+
+  #deleteFully(first: number, count: number): void {
     this.#consumer.describeDeleted(first, count);
     if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
       this.#completeDeleted(first, count);
@@ -700,6 +706,8 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const now = table.now[0]!;
     if (activeTimeout === 0 || now - table.reportedUntil(slot) < activeTimeout) return;
+    // What has ended before goes first.
+    this.#flushEnded();
     const row = this.#nextEnded();
     this.#describe(slot, row, ACTIVE_TIMEOUT, false);
     const reported = this.#reported;
