@@ -189,7 +189,6 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
-    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
@@ -228,7 +227,6 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.requests?.heard();
     this.finishEnding();
     this.#hearFirewall();
     this.#setNow(keys.clock);
@@ -422,6 +420,7 @@ export class StateTracker implements PfsyncHandler {
       table.expect(n, idFirst, idSecond, creatorId);
     }
     table.prefetch(count, whole);
+    this.requests?.prefetch(count);
   }
 
   /** The sender of the message has states: it is a firewall. */
@@ -462,9 +461,8 @@ export class StateTracker implements PfsyncHandler {
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
-    // An overdue state waits for the next purge: nobody knows since when.
-    const isOverdue = words[row * ROW + EXPIRE] === 0;
-    if (moved && isExplained && !isOverdue) this.#guessLastPacket(slot, row);
+    // Of an overdue state it is not known for how long.
+    if (moved && isExplained && words[row * ROW + EXPIRE] !== 0) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -507,14 +505,9 @@ export class StateTracker implements PfsyncHandler {
   /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
-    const now = table.now[0]!;
-    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
-      const silence = this.#silence(row);
-      table.now[0] = silence > 0 ? now - 1000 * silence : now;
-      table.hearTraffic(slot);
-      table.now[0] = now;
-    }
-    table.hear(slot);
+    const silence = this.#silence(row);
+    if (this.#rows.words[row * ROW + EXPIRE] === 0) table.hear(slot);
+    else table.hearTraffic(slot, table.now[0]! - (silence > 0 ? 1000 * silence : 0));
   }
 
   /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
@@ -568,7 +561,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    table.hearTraffic(slot);
+    table.hearPacket(slot);
     this.requests?.traffic(slot);
   }
 

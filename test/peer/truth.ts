@@ -339,21 +339,27 @@ export class Truth {
     });
   }
 
-  /** Each firewall that has forwarded something told its counters, was silent since, and the state died of age then. */
+  /**
+   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age: traffic through
+   * one firewall keeps the state alive in both, so that the latest report knows when that is.
+   */
   #isProven({ reports, first, insertSeen }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
-    const proven = ({ toldMs, remaining, signMs }: Report): boolean => {
-      if (toldMs === null || toldMs <= this.#lastLossMs) return false;
-      const late = endedMs - (toldMs + 1000 * remaining);
-      return (signMs ?? 0) <= toldMs && late >= EARLIEST_END && late <= LATEST_END;
-    };
     const all = [...reports.entries()];
-    const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
-    const alone = all.filter(([number]) => number === first);
+    const isSilent = ({ toldMs, signMs }: Report) =>
+      toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
+    const hasForwarded = ({ signMs, counters }: Report) => signMs !== null || sum(counters) > 0n;
+    if (all.some(([, report]) => hasForwarded(report) && !isSilent(report))) return false;
     // What the other one of a pair has forwarded before the first message shows in its counters alone.
     const areBothKnown = all.filter(([, report]) => report.toldMs !== null).length > 1;
     if (this.#firewalls.size > 1 && !insertSeen && !areBothKnown) return false;
-    return (needed.length > 0 ? needed : alone).every(([, report]) => proven(report));
+    const telling = all.filter(
+      ([number, report]) => isSilent(report) && (number === first || sum(report.counters) > 0n),
+    );
+    const latest = telling.map(([, report]) => report).sort((a, b) => b.toldMs! - a.toldMs!)[0];
+    if (latest === undefined) return false;
+    const late = endedMs - (latest.toldMs! + 1000 * latest.remaining);
+    return late >= EARLIEST_END && late <= LATEST_END;
   }
 
   #lostOf(live: LiveState): Partial<Record<Action, number>> {
