@@ -514,7 +514,7 @@ export class StateTracker implements PfsyncHandler {
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
     const silence = this.#silence(row);
-    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    if (this.#version >= 4 && silence >= 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
   /**
