@@ -45,6 +45,8 @@ export interface TrueFlow {
   /** The state was removed before its time, and perhaps so soon after a packet that no message could tell of it. */
   readonly isKilled: boolean;
   readonly isHiding: boolean;
+  /** When the state went, told or not; null while it lives. */
+  readonly goneMs: number | null;
   /** When the last packet passed, through either firewall. */
   readonly lastPacketMs: number;
   /** TCP flags that each side has sent. */
@@ -327,6 +329,7 @@ export class Truth {
       isProven: endedMs !== null && this.#isProven(followed, endedMs),
       isKilled: live.isKilled,
       isHiding: live.isHiding,
+      goneMs: live.goneMs,
       lastPacketMs: live.lastPacketMs,
       sentFlags: [...live.sentFlags],
       startMs,
