@@ -18,11 +18,11 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const peer = table.peer(slot);
   const countedAt = table.countedAt(slot);
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
-  const isSilentSince = isSilent(countedAt, traffic, lastLoss);
   // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
   const isOtherKnown =
     !table.hasPair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
   if (!isOtherKnown) return false;
+  const isSilentSince = isSilent(countedAt, traffic, lastLoss);
   if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
   const needsPeer = peer.showedTraffic || peer.isCounted;

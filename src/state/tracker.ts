@@ -200,6 +200,12 @@ export class StateTracker implements PfsyncHandler {
   delete(first: number, count: number): void {
     this.#statistics.records.delete += count;
     this.finishEnding();
+    // An observer hears of each state with its flow, however many deletes have come together.
+    const together = this.#observer === undefined ? count : 1;
+    for (let n = first; n < first + count; n += together) this.#deleteFully(n, together);
+  }
+
+  #deleteFully(first: number, count: number): void {
     this.#consumer.describeDeleted(first, count);
     if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
       this.#completeDeleted(first, count);
@@ -455,9 +461,8 @@ export class StateTracker implements PfsyncHandler {
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
-    // An overdue state waits for the next purge: nobody knows since when.
-    const isOverdue = words[row * ROW + EXPIRE] === 0;
-    if (moved && isExplained && !isOverdue) this.#guessLastPacket(slot, row);
+    // Of an overdue state it is not known for how long.
+    if (moved && isExplained && words[row * ROW + EXPIRE] !== 0) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -509,7 +514,7 @@ export class StateTracker implements PfsyncHandler {
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
     const silence = this.#silence(row);
-    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    if (this.#version >= 4 && silence >= 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
   /**
@@ -694,6 +699,8 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const now = table.now[0]!;
     if (activeTimeout === 0 || now - table.reportedUntil(slot) < activeTimeout) return;
+    // What has ended before goes first.
+    this.#flushEnded();
     const row = this.#nextEnded();
     this.#describe(slot, row, ACTIVE_TIMEOUT, false);
     const reported = this.#reported;

@@ -341,6 +341,7 @@ class Firewalls {
       timeout: 0,
       lastPacketMs: now,
       isAlive: true,
+      goneMs: null,
       isKilled: false,
       isHiding: false,
       isAnnounced: false,
@@ -516,6 +517,7 @@ class Firewalls {
     this.#agenda.at(at, (now) => {
       if (!live.isAlive || live.lastPacketMs !== lastPacketMs) return;
       live.isAlive = false;
+      live.goneMs = now;
       this.#announceEnd(live, now);
     });
   }
@@ -532,6 +534,7 @@ class Firewalls {
   /** Before its time. What it had queued may not leave any more. */
   #kill(live: LiveState, now: number): void {
     live.isAlive = false;
+    live.goneMs = now;
     live.isKilled = true;
     live.isHiding = now - live.lastPacketMs <= LONGEST_QUEUE;
   }
