@@ -45,8 +45,8 @@ const SOURCES = {
       ready: /capturing on/,
       async feed() {
         await says(/\{"frames".*\}/, tunfeed, 120_000);
-        const { frames, seconds } = JSON.parse(tunfeed.output.stderr.match(/\{.*\}/)[0]);
-        return { fed: frames, seconds };
+        const { frames, states, seconds } = JSON.parse(tunfeed.output.stderr.match(/\{.*\}/)[0]);
+        return { fed: frames, states, seconds };
       },
     };
   },
@@ -78,7 +78,7 @@ function injected(injector, interfaceName) {
 async function timed(feedAll) {
   const began = performance.now();
   await feedAll();
-  return { fed: messages, seconds: (performance.now() - began) / 1000 };
+  return { fed: messages, states: messages * STATES, seconds: (performance.now() - began) / 1000 };
 }
 
 /** The first packets of a pcap file of this machine's byte order. */
@@ -125,7 +125,7 @@ try {
   const pfflowd = start(process.execPath, PROGRAM, ...args, ...options);
   await says(ready, pfflowd);
   const before = processorTime(pfflowd.child.pid);
-  const { fed, seconds } = await feedAll();
+  const { fed, states, seconds } = await feedAll();
   await setTimeout(LATENCY);
   const used = processorTime(pfflowd.child.pid) - before;
   pfflowd.child.kill('SIGTERM');
@@ -141,9 +141,9 @@ try {
     JSON.stringify({
       source,
       messagesPerSecond: Math.round(fed / seconds),
-      fed: fed * STATES,
+      fed: states,
       ended,
-      lost: fed * STATES - ended,
+      lost: states - ended,
       kernelDrops: kernelDrops * STATES,
       unread: unread * STATES,
       recordsSent: summary.records,
@@ -152,8 +152,8 @@ try {
       processor: used / seconds,
       // A packet of somebody else's may be among those that the kernel dropped.
       isRight:
-        ended <= fed * STATES &&
-        (source === 'listen' || fed * STATES <= ended + (kernelDrops + unread) * STATES) &&
+        ended <= states &&
+        (source === 'listen' || states <= ended + (kernelDrops + unread) * STATES) &&
         seen.datagrams + seen.kernel_drops === summary.datagrams,
     }),
   );
