@@ -258,11 +258,22 @@ describe('options, statistics and events on the command line', function () {
   it('what is asked for is there, and nothing else', async () => {
     const has = ({ flows, options }: Collector, key: string) =>
       [...flows, ...options].some(({ fields }) => fields.has(key));
-    const opted = { names: '82', sampling: '305', events: '230', reverse: 'e29305:1' };
+    const opted = { names: '82', events: '230', reverse: 'e29305:1' };
     const plain = read(await fileOf());
     for (const [name, key] of Object.entries(opted)) expect(has(plain, key), name).to.equal(false);
     const all = read(await fileOf('--options', 'names,sampling', '--nat-events', '--biflow'));
     for (const [name, key] of Object.entries(opted)) expect(has(all, key), name).to.equal(true);
+  });
+
+  it('that nothing is sampled is said before the flows, or with the templates when asked for', async () => {
+    const saying = ({ messages }: Collector) =>
+      messages.findIndex(({ options }) => options.some(({ fields }) => fields.has('305')));
+    const plain = read(await fileOf());
+    expect(saying(plain)).to.equal(0);
+    expect(plain.messages[0]!.flows.length).to.equal(0);
+    const asked = read(await fileOf('--options', 'sampling'));
+    expect(saying(asked)).to.equal(0);
+    expect(asked.messages[0]!.flows.length).to.be.greaterThan(0);
   });
 
   it('a collector gets them over UDP, and the program counts its flows alone', async () => {
