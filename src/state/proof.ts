@@ -20,7 +20,7 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
   // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
   const isOtherKnown =
-    !table.hasPair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
+    !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
   if (!isOtherKnown) return false;
   const isSilentSince = isSilent(countedAt, traffic, lastLoss);
   if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));

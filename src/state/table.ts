@@ -115,6 +115,14 @@ export class StateTable {
     this.#flows = flows;
   }
 
+  /**
+   * Whether states may have gone through another firewall, too: two have told of states, or have made those that are open. A
+   * tap shows what went through its own firewall alone.
+   */
+  get mayHavePair(): boolean {
+    return this.hasPair || (this.sender !== 0 && this.#creators.size > 1);
+  }
+
   get size(): number {
     return this.#index.size;
   }
