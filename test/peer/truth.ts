@@ -343,25 +343,24 @@ export class Truth {
   }
 
   /**
-   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age: traffic through
-   * one firewall keeps the state alive in both, so that the latest report knows when that is.
+   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age by what the
+   * last of them told: packets through one of them keep it alive in both.
    */
   #isProven({ reports, first, insertSeen }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
     const all = [...reports.entries()];
-    const isSilent = ({ toldMs, signMs }: Report) =>
-      toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
-    const hasForwarded = ({ signMs, counters }: Report) => signMs !== null || sum(counters) > 0n;
-    if (all.some(([, report]) => hasForwarded(report) && !isSilent(report))) return false;
     // What the other one of a pair has forwarded before the first message shows in its counters alone.
     const areBothKnown = all.filter(([, report]) => report.toldMs !== null).length > 1;
     if (this.#firewalls.size > 1 && !insertSeen && !areBothKnown) return false;
-    const telling = all.filter(
-      ([number, report]) => isSilent(report) && (number === first || sum(report.counters) > 0n),
+    const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
+    const used = (needed.length > 0 ? needed : all.filter(([number]) => number === first)).map(
+      ([, report]) => report,
     );
-    const latest = telling.map(([, report]) => report).sort((a, b) => b.toldMs! - a.toldMs!)[0];
-    if (latest === undefined) return false;
-    const late = endedMs - (latest.toldMs! + 1000 * latest.remaining);
+    const isSilent = ({ toldMs, signMs }: Report) =>
+      toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
+    if (!used.every(isSilent)) return false;
+    const last = used.reduce((one, other) => (other.toldMs! > one.toldMs! ? other : one));
+    const late = endedMs - (last.toldMs! + 1000 * last.remaining);
     return late >= EARLIEST_END && late <= LATEST_END;
   }
 

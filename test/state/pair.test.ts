@@ -83,6 +83,21 @@ describe('two firewalls that speak of one state', () => {
     expect(ended(converter, T0 + 63_000)).to.deep.equal(['exact', 700n]);
   });
 
+  it('are both final long after the failover, when the first one had died of age without it', () => {
+    const converter = opened();
+    for (let at = 20_000; at <= 200_000; at += 20_000) {
+      converter.message(compressedUpdateOf(state(0)), T0 + at, BACKUP);
+    }
+    converter.message(updateOf(state(400, 40)), T0 + 220_000, BACKUP);
+    expect(ended(converter, T0 + 263_000)).to.deep.equal(['exact', 700n]);
+  });
+
+  it('are not final where the state was killed before the time that the last one told', () => {
+    const converter = opened().message(compressedUpdateOf(state(0)), T0 + 20_000, BACKUP);
+    converter.message(updateOf(state(400, 60)), T0 + 30_000, BACKUP);
+    expect(ended(converter, T0 + 61_000)).to.deep.equal(['partial', 700n]);
+  });
+
   it('are not final where one that showed traffic was not asked after it', () => {
     const unasked = opened().message(compressedUpdateOf(state(0)), T0 + 500, BACKUP);
     expect(ended(unasked, T0 + 61_000), 'never').to.deep.equal(['partial', 300n]);
