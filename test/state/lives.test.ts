@@ -17,6 +17,7 @@ function convert(
   role: 'tap' | 'net',
   losses: 'noticed' | 'unnoticed' = 'noticed',
 ): StateConverter {
+  // Who has not been told of a state's end does not know it here either.
   const converter = new StateConverter();
   let lost = 0;
   for (const { message, timeMs, sender } of packets) {
