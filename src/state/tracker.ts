@@ -560,6 +560,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
+    if (this.#version === 6 && timeout >= DEAD) {
+      table.hear(slot);
+      return;
+    }
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
     table.hearPacket(slot);
     this.requests?.traffic(slot);
