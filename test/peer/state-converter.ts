@@ -16,6 +16,8 @@ const NO_LIMITS: TrackerOptions = { maxStates: 10_000_000, stateTimeout: 0, acti
 export interface ConverterOptions extends Partial<TrackerOptions>, Partial<FilterOptions> {
   /** Rows that states are read into, and that they leave in. */
   readonly batch?: number;
+  /** Whether states end that cannot live any more. */
+  readonly endsOverdue?: boolean;
   /** Gets what the tracker reports of states, with the memory that rows stand in. */
   readonly observer?: (memory: FlowMemory) => StateObserver;
 }
@@ -26,8 +28,9 @@ export class StateConverter {
   readonly memory: FlowMemory;
   readonly tracker: StateTracker;
   readonly #reader: PfsyncReader;
+  readonly #endsOverdue: boolean;
 
-  constructor({ batch = 128, observer, ...options }: ConverterOptions = {}) {
+  constructor({ batch = 128, endsOverdue = false, observer, ...options }: ConverterOptions = {}) {
     const memory = {
       rows: new FlowRows(2 * batch),
       interfaces: new InterfaceTable(),
@@ -41,6 +44,7 @@ export class StateConverter {
     });
     const mapper = flowMapper(memory, filter, this.statistics, last);
     this.memory = memory;
+    this.#endsOverdue = endsOverdue;
     this.tracker = new StateTracker(
       memory,
       new RowRange(memory.rows, batch, batch),
@@ -62,7 +66,7 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
-    if (this.tracker.isOverdueDue(timeMs)) {
+    if (this.#endsOverdue && this.tracker.isOverdueDue(timeMs)) {
       this.tracker.beginOverdue(timeMs);
       this.tracker.finishEnding();
     }
