@@ -215,7 +215,7 @@ export const OPTION_TABLE: Table = {
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,
     help: 'IPFIX template; pflow is that of pflow(4)' },
   exportOptions: { section: 'Flow records', name: 'options', argument: 'list', initial: [], read: exportOptions,
-    help: 'options records in IPFIX: names (of interfaces), sampling, or names,sampling' },
+    help: 'options records with the templates of IPFIX: names (of interfaces), sampling, or names,sampling' },
   exportStats: { section: 'Flow records', name: 'no-export-stats', initial: true, read: (text) => !yesOrNo(text),
     help: 'leave out the exporter statistics, which IPFIX collectors get otherwise' },
   natEvents: { section: 'Flow records', name: 'nat-events', initial: false, read: yesOrNo,
