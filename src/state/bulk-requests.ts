@@ -34,7 +34,7 @@ export class BulkRequests {
     this.#current = this.#canBeAsked ? this.#firewalls.get(sender) : undefined;
   }
 
-  /** A record that only a firewall sends. Returns whether it is one that can be asked. */
+  /** A record of a firewall through which packets pass. Returns whether it can be asked. */
   heard(): boolean {
     if (this.#current !== undefined) return true;
     if (!this.#canBeAsked || this.#firewalls.size === MOST_FIREWALLS) return false;

@@ -3,7 +3,7 @@
  * that state within about a second, so silence is proof: counters that were reported at T, with R seconds left to live, and
  * without a sign of traffic after T are final when the state then ends at T + R, of age.
  */
-import { SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
 import type { StateTable } from './table.js';
 
 /** Milliseconds. A kill hides its last second; a state that ends earlier than its time was killed. */
@@ -18,14 +18,20 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const peer = table.peer(slot);
   const countedAt = table.countedAt(slot);
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
-  const isOwnProven =
-    isSilent(countedAt, traffic, lastLoss) && isOfAge(table, countedAt, table.remaining(slot));
-  if (peer === undefined) return isOwnProven;
+  const isSilentSince = isSilent(countedAt, traffic, lastLoss);
+  // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
+  const isOtherKnown =
+    !table.hasPair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
+  if (!isOtherKnown) return false;
+  if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
   const needsPeer = peer.showedTraffic || peer.isCounted;
-  const isPeerProven =
-    isSilent(peer.countedAt, peer.traffic, lastLoss) && isOfAge(table, peer.countedAt, peer.remaining);
-  return (!needsOwn || isOwnProven) && (!needsPeer || isPeerProven) && (isOwnProven || isPeerProven);
+  const isPeerSilent = peer.isCounted && isSilent(peer.countedAt, peer.traffic, lastLoss);
+  if ((needsOwn && !isSilentSince) || (needsPeer && !isPeerSilent)) return false;
+  // Traffic through one firewall keeps the state alive in both: the later report knows when it dies.
+  const isPeerLater = needsPeer && (!needsOwn || peer.countedAt > countedAt);
+  if (isPeerLater) return isOfAge(table, peer.countedAt, peer.remaining);
+  return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
 }
 
 /** Whether the state ends before its time: it was killed. Only without traffic and losses since the report is its time known. */

@@ -9,6 +9,7 @@ import { BulkRequests } from './bulk-requests.js';
 import { ROW_MASK, ROW_SHIFT, ROWS } from './hot-row.js';
 import { unreportedBy } from './proof.js';
 import { NO_SLOT, type StateTable } from './table.js';
+import { Ticks } from './ticks.js';
 import { timeoutSeconds } from './timeouts.js';
 import { FURTHEST, TimingWheel } from './timing-wheel.js';
 import { UnknownStates } from './unknown-states.js';
@@ -46,15 +47,14 @@ const TIME_WAIT = 10;
 const SCTP_CLOSING = 23;
 const SCTP_CLOSED = 24;
 
-/** Words of a slot: the tick at which it stands in the wheel (0: nowhere), the latest tick for the request, flags, and SCALE. */
+/** Words of a slot: the tick at which it stands in the wheel (0: nowhere), the latest tick for the request, flags, and REPORTED. */
 const SCHEDULED = 0;
 const DEADLINE = 1;
 const FLAGS = 2;
-/** How the firewall's timeouts compare with the usual ones, by the last report: thousandths. */
-const SCALE = 3;
+/** The last report: pf's timeout in the low octet, and how many seconds were left to live. */
+const REPORTED = 3;
 const WORDS = 4;
-const USUAL = 1000;
-const LARGEST_SCALE = 1_000_000;
+const LONGEST = 0x7f_ffff;
 /** A usual timeout in place of one that is not known. Seconds. */
 const SOME_TIMEOUT = 30;
 
@@ -69,6 +69,8 @@ const NEEDED = 16;
 const QUEUED = 32;
 
 export class StateRequests {
+  /** Nobody needs it, but without it `prefetch` would not have to read. */
+  seen = 0;
   readonly #table: StateTable;
   readonly #counts: RequestCounts;
   readonly #interval: number;
@@ -78,8 +80,9 @@ export class StateRequests {
   readonly #queue = new UrgencyQueue();
   readonly #unknown: UnknownStates;
   readonly #slabs: (Int32Array | undefined)[] = [];
-  /** Milliseconds since the epoch of tick 0, and when `take` was last called. */
-  readonly #times = new Float64Array(2).fill(Number.NaN);
+  readonly #ticks = new Ticks(TICK, FURTHEST);
+  /** When `take` was last called, in milliseconds since the epoch. */
+  readonly #takenAt = Float64Array.of(Number.NaN);
   /** States that may be requested now; the rest of one is kept. */
   #budget = 0;
   #sender = 0;
@@ -100,7 +103,10 @@ export class StateRequests {
     this.#bulk.source(sender, version);
   }
 
-  /** A record that only a firewall sends: it can be asked from now on. */
+  /**
+   * A record that only a firewall through which packets pass sends: it can be asked from now on. Deletes come from the backup
+   * of a pair, too, which has nothing to tell, and whose answers would keep the other one's states alive.
+   */
   heard(): void {
     if (!this.#isFirewall) this.#isFirewall = this.#bulk.heard();
   }
@@ -110,6 +116,16 @@ export class StateRequests {
     this.#bulk.seen(status, this.#table.now[0]!);
   }
 
+  /** Has the processor load what is kept of the states that the table expects, as the table does with its rows. */
+  prefetch(count: number): void {
+    let seen = 0;
+    for (let n = 0; n < count; n++) {
+      const slot = this.#table.guess(n);
+      if (slot !== NO_SLOT) seen ^= this.#wordsOf(slot)[atOf(slot) + FLAGS]!;
+    }
+    this.seen = seen;
+  }
+
   /** A state was opened, and its counters reported. */
   opened(slot: number): void {
     const words = this.#wordsOf(slot);
@@ -117,14 +133,14 @@ export class StateRequests {
     const protocol = this.#table.protocol(slot);
     const isIcmp = protocol === ICMP || protocol === ICMP6;
     words[at + FLAGS] = protocol === TCP ? IS_TCP : protocol === SCTP ? IS_SCTP : isIcmp ? IS_ICMP : 0;
-    words[at + SCALE] = this.#scaleOf(slot);
+    words[at + REPORTED] = this.#reported(slot);
   }
 
   /** The counters of a state were reported. */
   counted(slot: number): void {
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
-    words[at + SCALE] = this.#scaleOf(slot);
+    words[at + REPORTED] = this.#reported(slot);
     const flags = words[at + FLAGS]!;
     const isNeeded = (flags & NEEDED) !== 0 && unreportedBy(this.#table, slot).length > 0;
     if (!isNeeded) words[at + FLAGS] = flags & KIND;
@@ -135,8 +151,8 @@ export class StateRequests {
     if (!this.#isFirewall) return;
     const words = this.#wordsOf(slot);
     const at = atOf(slot);
-    const now = this.#tickNow();
-    const latest = now + Math.min(this.#interval, this.#lifetime(slot) >> 1);
+    const now = Math.max(this.#ticks.of(this.#table.now[0]!), this.#wheel.current);
+    const latest = now + Math.min(this.#interval, this.#lifetime(slot, words[at + REPORTED]!) >> 1);
     let flags = words[at + FLAGS]!;
     if ((flags & NEEDED) === 0) {
       flags = (flags & KIND) | NEEDED;
@@ -169,7 +185,8 @@ export class StateRequests {
 
   /** Hands over what is to be requested at `now`, in milliseconds since the epoch; to be called several times a second. */
   take(now: number, sender: RequestSender): void {
-    this.#wheel.advance(this.#advanceTo(now), (slot, tick) => this.#due(slot, tick));
+    this.#earn(now);
+    this.#wheel.advance(this.#ticks.advance(now), (slot, tick) => this.#due(slot, tick));
     const bulk = this.#bulk.take(now);
     if (bulk !== undefined) sender.requestAll(bulk);
     const unknown = this.#queue.size === 0 ? this.#budget : UNKNOWN_SHARE * this.#budget;
@@ -178,6 +195,13 @@ export class StateRequests {
       this.#unknown.take((...key) => this.#askUnknown(sender, ...key));
     }
     while (this.#queue.size > 0 && this.#budget >= 1) this.#ask(this.#queue.take(), sender);
+  }
+
+  /** What may be requested grows with the time. */
+  #earn(now: number): void {
+    const since = Number.isNaN(this.#takenAt[0]!) ? TICK : Math.max(0, now - this.#takenAt[0]!);
+    this.#takenAt[0] = now;
+    this.#budget = Math.min(Math.max(1, BURST * this.#rate), this.#budget + (this.#rate * since) / 1000);
   }
 
   #askUnknown(sender: RequestSender, firewall: number, ...key: [number, number, number]): void {
@@ -229,12 +253,15 @@ export class StateRequests {
       return;
     }
     words[at + FLAGS] = flags | QUEUED;
-    this.#queue.add(slot, this.#tickOf(this.#table.lastSign(slot)) + this.#lifetime(slot));
+    this.#queue.add(
+      slot,
+      this.#ticks.of(this.#table.lastSign(slot)) + this.#lifetime(slot, words[at + REPORTED]!),
+    );
   }
 
   #dueTick(slot: number, flags: number, deadline: number): number {
     if (!this.#isEnding(slot, flags)) return deadline;
-    return Math.min(deadline, this.#tickOf(this.#table.lastSign(slot)) + QUIET);
+    return Math.min(deadline, this.#ticks.of(this.#table.lastSign(slot)) + QUIET);
   }
 
   /** Whether nothing more is expected of the state. */
@@ -243,20 +270,26 @@ export class StateRequests {
     if (kind === IS_ICMP) return true;
     const peers = this.#table.peers(slot);
     if (kind === IS_TCP) return isClosing(peers & 255) && isClosing((peers >>> 8) & 255);
-    const timeout = (peers >>> 16) & 255;
+    const timeout = timeoutOf(peers);
     return kind === IS_SCTP && (timeout === SCTP_CLOSING || timeout === SCTP_CLOSED);
   }
 
-  /** Ticks that the state lives on after a packet, as far as the last report lets one guess. */
-  #lifetime(slot: number): number {
-    const scale = this.#wordsOf(slot)[atOf(slot) + SCALE]!;
-    return Math.min((usualTimeout(this.#table.peers(slot)) * SECOND * scale) / USUAL, 2 ** 30) | 0;
+  #reported(slot: number): number {
+    const remaining = this.#table.remaining(slot);
+    const timeout = timeoutOf(this.#table.peers(slot));
+    const isKnown = remaining >= 0 && remaining < LONGEST;
+    return ((isKnown ? remaining : LONGEST) << 8) | timeout;
   }
 
-  #scaleOf(slot: number): number {
-    const remaining = this.#table.remaining(slot);
-    if (remaining < 0) return USUAL;
-    return Math.min((USUAL * remaining) / usualTimeout(this.#table.peers(slot)), LARGEST_SCALE);
+  /**
+   * Ticks that the state lives on after a packet, at least: what it had left to live at its last report. Where it has another
+   * timeout since, the firewall's are shorter than the usual ones to the same degree.
+   */
+  #lifetime(slot: number, reported: number): number {
+    const remaining = reported >>> 8;
+    const timeout = timeoutOf(this.#table.peers(slot));
+    const scale = timeout === (reported & 255) ? 1 : usualTimeout(timeout) / usualTimeout(reported & 255);
+    return SECOND * Math.min(remaining * scale, LONGEST);
   }
 
   #schedule(slot: number, tick: number): void {
@@ -264,38 +297,6 @@ export class StateRequests {
     const at = Math.min(Math.max(tick, current + 1), current + FURTHEST);
     this.#wordsOf(slot)[atOf(slot) + SCHEDULED] = at;
     this.#wheel.add(slot, at);
-  }
-
-  /** The tick of a time in milliseconds since the epoch; one that the wheel has passed or does not reach yet is its nearest. */
-  #tickOf(time: number): number {
-    if (Number.isNaN(this.#times[0]!)) this.#times[0] = time;
-    const { current } = this.#wheel;
-    const tick = Math.floor((time - this.#times[0]!) / TICK);
-    return Math.min(Math.max(tick, current - FURTHEST), current + FURTHEST);
-  }
-
-  #tickNow(): number {
-    return Math.max(this.#tickOf(this.#table.now[0]!), this.#wheel.current);
-  }
-
-  /** Earns what may be requested by `now`. Returns its tick. */
-  #advanceTo(now: number): number {
-    const tick = this.#tickNowAt(now);
-    const since = Math.max(0, now - (Number.isNaN(this.#times[1]!) ? now - TICK : this.#times[1]!));
-    this.#times[1] = now;
-    const most = Math.max(1, BURST * this.#rate);
-    this.#budget = Math.min(most, this.#budget + (this.#rate * since) / 1000);
-    return tick;
-  }
-
-  /** Where the clock was set, ticks go on as they were. */
-  #tickNowAt(now: number): number {
-    const tick = this.#tickOf(now);
-    const { current } = this.#wheel;
-    const isSet = tick < current - SECOND || tick === current + FURTHEST;
-    if (!isSet) return tick;
-    this.#times[0] = now - TICK * Math.max(tick, current);
-    return Math.max(tick, current);
   }
 
   #wordsOf(slot: number): Int32Array {
@@ -314,7 +315,12 @@ function isClosing(peerState: number): boolean {
   return peerState === FIN_WAIT_2 || peerState === TIME_WAIT;
 }
 
-/** Seconds, by the peers' word of a hot row. */
-function usualTimeout(peers: number): number {
-  return timeoutSeconds((peers >>> 16) & 255) || SOME_TIMEOUT;
+/** pf's timeout, by the peers' word of a hot row. */
+function timeoutOf(peers: number): number {
+  return (peers >>> 16) & 255;
+}
+
+/** Seconds. */
+function usualTimeout(timeout: number): number {
+  return timeoutSeconds(timeout) || SOME_TIMEOUT;
 }

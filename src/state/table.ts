@@ -27,6 +27,7 @@ import {
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import { addCounters, addOctets, areCounted, raiseCounters, subtractCounters } from './counters.js';
 import {
+  BEGINNING_SEEN,
   COUNTED_AT,
   CREATOR,
   DESTINATION_ADVANCE,
@@ -88,14 +89,16 @@ export interface PeerReport {
   readonly ownTraffic: number;
 }
 
-/** Milliseconds. What is left of a timeout is told in seconds, and pf counts by the ticks of its purge. */
-const GUESS_TOLERANCE = 2000;
+/** Part of a millisecond between records of the same one: times of messages are whole milliseconds. */
+const LATER = 1 / 64;
 
 export class StateTable {
   /** Time of the message at hand, in milliseconds since the epoch. Set by the tracker. */
   readonly now = new Float64Array(1);
   /** Number of the firewall that sent the message; 0 where all come from one, as on a tap. Set by the tracker. */
   sender = 0;
+  /** Two firewalls have told of states. Set by the tracker. */
+  hasPair = false;
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
   readonly #flows: FlowRows;
@@ -165,6 +168,11 @@ export class StateTable {
       if (whole) seen ^= rows.recordWord(slot, 0);
     }
     this.seen = seen;
+  }
+
+  /** The slot that an expected state probably has; NO_SLOT where it has none. */
+  guess(n: number): number {
+    return this.#index.guess(n);
   }
 
   findExpected(n: number): number {
@@ -247,24 +255,30 @@ export class StateTable {
     rows.slab(slot).doubles[rows.doublesAt(slot) + HEARD] = this.now[0]!;
   }
 
-  /** A message named the state, and shows that packets have passed through its sender. */
-  hearTraffic(slot: number): void {
+  /** A message named the state, and shows that packets have passed through its sender, the last of them at `time`. */
+  hearTraffic(slot: number, time = this.now[0]!): void {
     const rows = this.#rows;
     const { hot, doubles } = rows.slab(slot);
     const at = rows.doublesAt(slot);
     const hotAt = rows.hotAt(slot);
-    const now = this.now[0]!;
     const isPeer = hot[hotAt + SENDER] !== this.sender;
     // Its report keeps when the record's own firewall last showed traffic: that is not now.
-    if (isPeer) this.#hearPeer(slot);
-    doubles[at + HEARD] = now;
+    if (isPeer) this.#hearPeer(slot, time);
+    doubles[at + HEARD] = this.now[0]!;
+    if (time > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = time;
     if (!isPeer) {
       hot[hotAt + FLAGS]! |= SHOWED_TRAFFIC;
       if ((hot[hotAt + FLAGS]! & HAS_PEER) !== 0) {
-        rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = now;
+        rows.peersOf(slot).doubles[(slot & ROW_MASK) * PEER_DOUBLES + OWN_TRAFFIC] = time;
       }
     }
-    if (now > doubles[at + TRAFFIC]!) doubles[at + TRAFFIC] = now;
+  }
+
+  /** The same for a compressed update, which tells of packets behind the last report, be it of the same millisecond. */
+  hearPacket(slot: number): void {
+    const now = this.now[0]!;
+    const last = this.lastSign(slot);
+    this.hearTraffic(slot, last < now || last >= now + 1 - LATER ? now + LATER : last + LATER);
   }
 
   /**
@@ -276,15 +290,14 @@ export class StateTable {
     const { hot, doubles } = rows.slab(slot);
     const at = rows.doublesAt(slot) + TRAFFIC;
     const isSure = (hot[rows.hotAt(slot) + FLAGS]! & (SHOWED_TRAFFIC | HAS_PEER)) !== 0;
-    if (isSure && time < doubles[at]! + GUESS_TOLERANCE) return;
-    doubles[at] = Math.max(time, this.start(slot));
+    doubles[at] = Math.max(time, isSure ? doubles[at]! : this.start(slot));
   }
 
-  #hearPeer(slot: number): void {
+  #hearPeer(slot: number, time: number): void {
     if (!this.#hasPeerReport(slot)) return;
     const { words, doubles } = this.#rows.peersOf(slot);
     words[(slot & ROW_MASK) * PEER_WORDS + PEER_SHOWED_TRAFFIC] = 1;
-    doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_TRAFFIC] = this.now[0]!;
+    doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_TRAFFIC] = time;
   }
 
   /** Makes the peer report where there is none. False for a third firewall: nothing is proven then. */
@@ -323,7 +336,7 @@ export class StateTable {
     const record = rows.recordAt(slot);
     const moved = raiseCounters(view, at, recordView, 4 * (record + OCTETS));
     if (moved < 0) return false;
-    recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT] = this.now[0]!;
+    recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + COUNTED_AT] = this.#behind(this.lastSign(slot));
     records[record + REMAINING] = remaining;
     records[record + ORIGIN] = origin;
     // Where they stand still, what has advanced went through another firewall.
@@ -345,17 +358,28 @@ export class StateTable {
     return moved;
   }
 
-  /** A second firewall counts what went through itself. The zeros of a backup change nothing. */
+  /**
+   * A second firewall counts what went through itself. The zeros of a backup change nothing; only where the state's beginning
+   * was not seen do they tell anything.
+   */
   #learnPeerCounters(slot: number, view: DataView, at: number, remaining: number): boolean {
-    if (!areCounted(view, at) || !this.#hasPeerReport(slot)) return false;
+    const isNews = areCounted(view, at) || (this.flags(slot) & BEGINNING_SEEN) === 0;
+    if (!isNews || !this.#hasPeerReport(slot)) return false;
     const { words, doubles, view: peers } = this.#rows.peersOf(slot);
     const peer = (slot & ROW_MASK) * PEER_WORDS;
     const moved = raiseCounters(view, at, peers, 4 * (peer + PEER_COUNTERS));
     if (moved < 0) return false;
     words[peer + PEER_REMAINING] = remaining;
-    doubles[(slot & ROW_MASK) * PEER_DOUBLES + PEER_COUNTED_AT] = this.now[0]!;
+    const report = (slot & ROW_MASK) * PEER_DOUBLES;
+    doubles[report + PEER_COUNTED_AT] = this.#behind(doubles[report + PEER_TRAFFIC]!);
     if (moved > 0) restartAdvance(this.#rows, slot);
     return moved > 0;
+  }
+
+  /** The time of a report, which lies behind traffic of the same millisecond that came before it. */
+  #behind(traffic: number): number {
+    const now = this.now[0]!;
+    return traffic > now && traffic < now + 1 ? traffic : now;
   }
 
   /** Takes in the counters of a full record in a row. */
@@ -405,7 +429,7 @@ export class StateTable {
     // The mapper asks only whether pf has followed the responder's numbers.
     words[row * ROW + ROW_DESTINATION_SEQLO] = (flags & (SEQUENCE_SEEN << 1)) !== 0 ? 1 : 0;
     const start = this.reportedUntil(slot);
-    const traffic = hot.doubles[rows.doublesAt(slot) + TRAFFIC]!;
+    const traffic = Math.floor(hot.doubles[rows.doublesAt(slot) + TRAFFIC]!);
     doubles[row * ROW_DOUBLES + START] = start;
     doubles[row * ROW_DOUBLES + END] = Math.max(traffic, start);
   }
@@ -459,7 +483,7 @@ export class StateTable {
   /** Milliseconds since the epoch: the earliest start that was reported, or the last sign of traffic where that is earlier still. */
   start(slot: number): number {
     const reported = this.#rows.slab(slot).recordDoubles[(slot & ROW_MASK) * RECORD_DOUBLES + STARTED]!;
-    return Math.min(reported, this.lastSign(slot));
+    return Math.min(reported, Math.floor(this.lastSign(slot)));
   }
 
   /** Milliseconds since the epoch of the last sign of traffic. */

@@ -53,7 +53,7 @@ import type {
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
-import { UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
@@ -139,6 +139,8 @@ export class StateTracker implements PfsyncHandler {
   #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
+  /** The sender of the first record about a state; below 0 before it. */
+  #firstSender = -1;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -173,6 +175,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.insert += count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
@@ -186,8 +189,8 @@ export class StateTracker implements PfsyncHandler {
 
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
-    this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
     });
@@ -207,6 +210,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.compressedUpdate += updates.count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
@@ -217,8 +221,8 @@ export class StateTracker implements PfsyncHandler {
 
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
-    this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
@@ -406,6 +410,13 @@ export class StateTracker implements PfsyncHandler {
       table.expect(n, idFirst, idSecond, creatorId);
     }
     table.prefetch(count, whole);
+    this.requests?.prefetch(count);
+  }
+
+  /** The sender of the message has states: it is a firewall. */
+  #hearFirewall(): void {
+    if (this.#firstSender < 0) this.#firstSender = this.table.sender;
+    if (this.#firstSender !== this.table.sender) this.table.hasPair = true;
   }
 
   /** A full record that reports a state as it is. */
@@ -440,7 +451,9 @@ export class StateTracker implements PfsyncHandler {
     else if (moved && !isExplained && this.#version >= 5) this.#hearEarlierTraffic(slot, row);
     else table.hear(slot);
     this.requests?.counted(slot);
-    if (moved && isExplained) this.#guessLastPacket(slot, row);
+    // An overdue state waits for the next purge: nobody knows since when.
+    const isOverdue = words[row * ROW + EXPIRE] === 0;
+    if (moved && isExplained && !isOverdue) this.#guessLastPacket(slot, row);
     if (moved && origin === FROM_UPDATE) this.#reportLongFlow(slot);
   }
 
@@ -464,6 +477,7 @@ export class StateTracker implements PfsyncHandler {
     const slot = table.insert(row, origin);
     this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
     this.requests?.opened(slot);
@@ -482,14 +496,9 @@ export class StateTracker implements PfsyncHandler {
   /** An answer tells of packets that passed before it, and that no other message has told of; when, unless the state is overdue. */
   #hearEarlierTraffic(slot: number, row: number): void {
     const { table } = this;
-    const now = table.now[0]!;
-    if (this.#rows.words[row * ROW + EXPIRE] !== 0) {
-      const silence = this.#silence(row);
-      table.now[0] = silence > 0 ? now - 1000 * silence : now;
-      table.hearTraffic(slot);
-      table.now[0] = now;
-    }
-    table.hear(slot);
+    const silence = this.#silence(row);
+    if (this.#rows.words[row * ROW + EXPIRE] === 0) table.hear(slot);
+    else table.hearTraffic(slot, table.now[0]! - (silence > 0 ? 1000 * silence : 0));
   }
 
   /** A state first seen in an answer, or an answer about one whose last packets are known from other messages. */
@@ -543,7 +552,7 @@ export class StateTracker implements PfsyncHandler {
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
-    table.hearTraffic(slot);
+    table.hearPacket(slot);
     this.requests?.traffic(slot);
   }
 

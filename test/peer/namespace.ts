@@ -58,8 +58,12 @@ export class Namespace {
 }
 
 /** A test that needs namespaces: skipped, by name, where there can be none, and failed where no test may be skipped. */
-export function itInNamespace(claim: string, test: (this: Mocha.Context) => Promise<void>): void {
-  const missing = whatIsMissing();
+export function itInNamespace(
+  claim: string,
+  test: (this: Mocha.Context) => Promise<void>,
+  tools: readonly string[] = TOOLS,
+): void {
+  const missing = whatIsMissing(tools);
   if (missing === undefined) {
     it(claim, test);
     return;
@@ -70,9 +74,9 @@ export function itInNamespace(claim: string, test: (this: Mocha.Context) => Prom
   });
 }
 
-function whatIsMissing(): string | undefined {
+function whatIsMissing(tools: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'network namespaces are of Linux';
-  const missing = TOOLS.filter((tool) => !isInstalled(tool));
+  const missing = tools.filter((tool) => !isInstalled(tool));
   if (missing.length > 0) return `not installed: ${missing.join(', ')}`;
   if (process.getuid?.() !== 0) return 'network namespaces need root';
   try {

@@ -16,6 +16,8 @@ const NO_LIMITS: TrackerOptions = { maxStates: 10_000_000, stateTimeout: 0, acti
 export interface ConverterOptions extends Partial<TrackerOptions>, Partial<FilterOptions> {
   /** Rows that states are read into, and that they leave in. */
   readonly batch?: number;
+  /** States whose end no message tells stay open; they end unless told. */
+  readonly overdue?: 'ended' | 'open';
   /** Gets what the tracker reports of states, with the memory that rows stand in. */
   readonly observer?: (memory: FlowMemory) => StateObserver;
 }
@@ -26,8 +28,10 @@ export class StateConverter {
   readonly memory: FlowMemory;
   readonly tracker: StateTracker;
   readonly #reader: PfsyncReader;
+  readonly #isOverdueSought: boolean;
 
-  constructor({ batch = 128, observer, ...options }: ConverterOptions = {}) {
+  constructor({ batch = 128, observer, overdue = 'ended', ...options }: ConverterOptions = {}) {
+    this.#isOverdueSought = overdue === 'ended';
     const memory = {
       rows: new FlowRows(2 * batch),
       interfaces: new InterfaceTable(),
@@ -62,7 +66,7 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
-    if (this.tracker.isOverdueDue(timeMs)) {
+    if (this.#isOverdueSought && this.tracker.isOverdueDue(timeMs)) {
       this.tracker.beginOverdue(timeMs);
       this.tracker.finishEnding();
     }

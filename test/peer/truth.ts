@@ -336,18 +336,23 @@ export class Truth {
     });
   }
 
-  /** Each firewall that has forwarded something told its counters, was silent since, and the state died of age then. */
+  /**
+   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age by what the
+   * last of them told: packets through one of them keep it alive in both.
+   */
   #isProven({ reports, first }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
-    const proven = ({ toldMs, remaining, signMs }: Report): boolean => {
-      if (toldMs === null || toldMs <= this.#lastLossMs) return false;
-      const late = endedMs - (toldMs + 1000 * remaining);
-      return (signMs ?? 0) <= toldMs && late >= EARLIEST_END && late <= LATEST_END;
-    };
     const all = [...reports.entries()];
     const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
-    const alone = all.filter(([number]) => number === first);
-    return (needed.length > 0 ? needed : alone).every(([, report]) => proven(report));
+    const used = (needed.length > 0 ? needed : all.filter(([number]) => number === first)).map(
+      ([, report]) => report,
+    );
+    const isSilent = ({ toldMs, signMs }: Report) =>
+      toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
+    if (!used.every(isSilent)) return false;
+    const last = used.reduce((one, other) => (other.toldMs! > one.toldMs! ? other : one));
+    const late = endedMs - (last.toldMs! + 1000 * last.remaining);
+    return late >= EARLIEST_END && late <= LATEST_END;
   }
 
   #lostOf(live: LiveState): Partial<Record<Action, number>> {

@@ -101,10 +101,10 @@ describe('ICMP types from messages', () => {
     };
   };
   const cases: readonly [string, SimState, string | undefined, number | undefined][] = [
-    ['an echo request', icmp(4, 4321, 8), '176', 8],
-    ['an echo request whose id is 1, as of Windows', icmp(4, 1, 8), '176', 8],
-    ['an echo request over IPv6', icmp(6, 4321, 128), '178', 128],
-    ['a neighbour solicitation', icmp(6, 4321, 135), '178', 135],
+    ['an echo request', icmp(4, 4321, 8), '32', 8],
+    ['an echo request whose id is 1, as of Windows', icmp(4, 1, 8), '32', 8],
+    ['an echo request over IPv6', icmp(6, 4321, 128), '139', 128],
+    ['a neighbour solicitation', icmp(6, 4321, 135), '139', 135],
     ['a state that a reply opened', icmp(4, 8, 77), undefined, undefined],
     ['an id that could be a type', icmp(4, 13, 8), undefined, undefined],
     ['a multicast listener query, or its report', icmp(6, 4321, 130), undefined, undefined],
@@ -116,9 +116,9 @@ describe('ICMP types from messages', () => {
       const {
         flows: [flow],
       } = await exportedStates([state], 'v6');
-      const present = ['176', '178'].filter((key) => flow?.fields.has(key));
+      const present = ['32', '139'].filter((key) => flow?.fields.has(key));
       expect(present).to.deep.equal(element === undefined ? [] : [element]);
-      if (element !== undefined) expect(flow?.fields.get(element)).to.equal(type);
+      if (element !== undefined) expect(flow?.fields.get(element)).to.equal(256 * type!);
       expect(flow?.fields.has('7')).to.equal(false);
     });
   }
@@ -128,7 +128,7 @@ describe('ICMP types from messages', () => {
       flows: [flow],
     } = await exportedStates([icmp(4, 4321, 8)], 'v6-openbsd47');
     expect(flow?.protocol).to.equal(1);
-    expect(flow?.fields.has('176')).to.equal(false);
+    expect(flow?.fields.has('32')).to.equal(false);
   });
 });
 

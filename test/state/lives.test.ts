@@ -17,7 +17,8 @@ function convert(
   role: 'tap' | 'net',
   losses: 'noticed' | 'unnoticed' = 'noticed',
 ): StateConverter {
-  const converter = new StateConverter();
+  // Who has not been told of a state's end does not know it here either.
+  const converter = new StateConverter({ overdue: 'open' });
   let lost = 0;
   for (const { message, timeMs, sender } of packets) {
     for (; losses === 'noticed' && lost < lostPackets.length && lostPackets[lost]!.timeMs <= timeMs; lost++) {
