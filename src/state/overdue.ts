@@ -31,8 +31,9 @@ export class OverdueStates {
     if (remaining > this.#longest[timeout]!) this.#longest[timeout] = remaining;
   }
 
-  /** Whether it is time to search for overdue states. `now` is the time of the message at hand. */
-  isDue(now: number): boolean {
+  /** Whether it is time to search for overdue states. `clock` is that of the message at hand: a number would be an object for each. */
+  isDue(clock: Float64Array): boolean {
+    const now = clock[0]! * 1000 + clock[1]!;
     const times = this.#times;
     const gap = now - times[0]!;
     times[0] = now;

@@ -316,9 +316,9 @@ export class StateTracker implements PfsyncHandler {
     this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
-  isOverdueDue(time: number): boolean {
-    return this.#version >= 5 && this.#overdue.isDue(time);
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `clock` is that of a message. */
+  isOverdueDue(clock: Float64Array): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(clock);
   }
 
   /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */

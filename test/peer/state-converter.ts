@@ -66,7 +66,7 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
-    if (this.#isOverdueSought && this.tracker.isOverdueDue(timeMs)) {
+    if (this.#isOverdueSought && this.tracker.isOverdueDue(Float64Array.of(0, timeMs))) {
       this.tracker.beginOverdue(timeMs);
       this.tracker.finishEnding();
     }
