@@ -64,7 +64,6 @@ import {
 } from './hot-row.js';
 import { StateIndex } from './index.js';
 import { LongestUnheard } from './longest-unheard.js';
-import { UNTOLD } from './overdue.js';
 import { StateRows } from './slab.js';
 import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.js';
 
@@ -500,17 +499,6 @@ export class StateTable {
     return this.#rows.double(slot, TRAFFIC);
   }
 
-  /** Milliseconds since the epoch when a message last named the state. */
-  heard(slot: number): number {
-    return this.#rows.heard(slot);
-  }
-
-  /** pf's number of the timeout that the state has by a full record; UNTOLD where a later message has named another. */
-  timeoutTold(slot: number): number {
-    if ((this.#rows.word(slot, FLAGS) & TIMEOUT_TOLD) === 0) return UNTOLD;
-    return (this.#rows.word(slot, PEERS) >>> 16) & 255;
-  }
-
   /** Whether both ends of a TCP connection were done: it ended by itself, not by a timeout. */
   isClosedTcp(slot: number): boolean {
     const peers = this.#rows.word(slot, PEERS);
@@ -592,6 +580,13 @@ export class StateTable {
   setReported(slot: number, counters: DataView, time: number): void {
     this.#rows.setReported(slot, counters, time);
     this.setFlag(slot, REPORTED);
+  }
+
+  /** The open states that were last named before the limit of their timeout. The loop may remove what it is given. */
+  *overdue(limits: Float64Array): Generator<number> {
+    const rows = this.#rows;
+    for (let slot = rows.nextOverdue(0, limits); slot !== NO_SLOT; slot = rows.nextOverdue(slot + 1, limits))
+      yield slot;
   }
 
   /** All open states. The loop may remove what it is given. */

@@ -330,12 +330,8 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
   beginOverdue(time: number): void {
     this.finishEnding();
-    const { table } = this;
-    // What was silent while messages were lost may have spoken.
-    const lastLoss = this.#times[1]!;
-    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
-      const heard = Math.max(table.heard(slot), lastLoss);
-      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+    const limits = this.#overdue.limits(time, this.#times[1]!);
+    this.#beginEnding(this.table.overdue(limits), time, (slot) => {
       this.#statistics.states.timedOut++;
       this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     });
