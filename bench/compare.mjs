@@ -8,7 +8,6 @@ for (const [name, row] of Object.entries(after.rows)) {
   const old = before.rows[name]?.figure;
   if (old === undefined || row.figure === undefined) continue;
   const change = old === 0 ? '' : `${((row.figure / old - 1) * 100).toFixed(1)} %`;
-  console.log(
-    `${name.padEnd(12)}${row.what.padEnd(56)}${old.toPrecision(4).padEnd(12)}${row.figure.toPrecision(4).padEnd(12)}${change}`,
-  );
+  const figures = [old, row.figure].map((figure) => figure.toPrecision(4).padEnd(12)).join('');
+  console.log(`${name.padEnd(12)}${row.what.padEnd(60)}${figures}${change}`);
 }

@@ -1,114 +1,107 @@
 /**
- * States through reader, state table and flow mapper: with so many open, each step inserts five and deletes the five oldest.
+ * States through the pipeline: with so many open, each step inserts five and deletes the five oldest.
  * node bench/state-table.mjs v6|v5-1400 [OPEN [STEPS]]: one line of JSON. Run it after `npm run build`.
  */
-import { core, viewOf } from '../build/protocol/core.js';
-import { PfsyncReader } from '../build/protocol/pfsync.js';
-import { STATE_V5_1400, STATE_V6 } from '../build/protocol/pfsync-layout.js';
-import { StateFilter } from '../build/src/filter.js';
-import { FlowMapper } from '../build/src/flow.js';
-import { InterfaceTable } from '../build/src/interface.js';
-import { StateTracker } from '../build/src/state-tracker.js';
-import { Stats } from '../build/src/stats.js';
-import { prepareForMuch } from '../build/src/v8-flags.js';
+import { importBundled } from './bundle.mjs';
+import {
+  COMPRESSED_DELETE,
+  CREATOR,
+  INSERT,
+  KEY_LENGTH,
+  packetOf,
+  processorSeconds,
+  RECORDS,
+  writeState,
+} from './messages.mjs';
 
-prepareForMuch();
+const { INBOUND, openMemory, Pipeline, STATE_V5_1400, STATE_V6, Statistics } = await importBundled(
+  'protocol/flow/pf-terms',
+  'protocol/pfsync/layout',
+  'src/observe/statistics',
+  'src/pipeline',
+);
+
+const COUNT = 5;
+const FIRST_SECOND = 1_700_000_000;
 
 const [version = 'v6', openText = '1000000', stepsText = '400000'] = process.argv.slice(2);
 const open = Number(openText);
 const steps = Number(stepsText);
-const layout = version === 'v6' ? STATE_V6 : STATE_V5_1400;
 const number = version === 'v6' ? 6 : 5;
+const layout = version === 'v6' ? STATE_V6 : STATE_V5_1400;
 
-const INSERT = 13;
-const COMPRESSED_DELETE = 7;
-const KEY_LENGTH = 12;
-const COUNT = 5;
-const CREATOR = 0x0badcafe;
-
-/** A message of COUNT records; version 5 ends with an action of its own. */
-function message(action, size) {
-  const length = 20 + 4 + COUNT * size + (number === 5 ? 4 + 20 : 0);
-  // Where messages of a capture lie.
-  const view = viewOf(core.allocate(length), length);
-  for (let at = 0; at < length; at++) view.setUint8(at, 0);
-  view.setUint8(0, number);
-  view.setUint16(2, length);
-  view.setUint8(20, action);
-  view.setUint8(21, number === 6 ? size / 4 : 0);
-  view.setUint16(22, COUNT);
-  if (number === 5) {
-    view.setUint8(24 + COUNT * size, 12);
-    view.setUint16(24 + COUNT * size + 2, 1);
-  }
-  return view;
+const inserts = packetOf(number, INSERT, layout.size, COUNT);
+const deletes = packetOf(number, COMPRESSED_DELETE, KEY_LENGTH, COUNT);
+for (let n = 0; n < COUNT; n++) {
+  writeState(inserts.view, RECORDS + n * layout.size, layout, 'em0', INBOUND);
+  deletes.view.setInt32(RECORDS + n * KEY_LENGTH + 8, CREATOR);
 }
-
-const inserts = message(INSERT, layout.size);
-const deletes = message(COMPRESSED_DELETE, KEY_LENGTH);
-for (let i = 0; i < COUNT; i++) {
-  const at = 24 + i * layout.size;
-  for (const [offset, octet] of [...'em0'].entries()) {
-    inserts.setUint8(at + layout.fields.interfaceName + offset, octet.charCodeAt(0));
-  }
-  inserts.setUint8(at + layout.fields.family, 2);
-  inserts.setUint8(at + layout.fields.protocol, 6);
-  inserts.setUint8(at + layout.fields.direction, 1);
-  inserts.setInt32(at + layout.fields.creatorId, CREATOR);
-  deletes.setInt32(24 + i * KEY_LENGTH + 8, CREATOR);
-}
+const addresses = layout.ends.slice(8 * INBOUND, 8 * INBOUND + 4);
 
 let flows = 0;
-const stats = new Stats();
-const filter = new StateFilter({ direction: 'any', noUncounted: false });
-const mapper = new FlowMapper(filter, stats, (ended) => {
-  flows += ended.flow(0).records;
-});
-const tracker = new StateTracker(new InterfaceTable(new Map()), mapper, stats, {
+const sink = {
+  isCongested: false,
+  add(_first, count) {
+    flows += count;
+  },
+  flush() {},
+  async drained() {},
+  async close() {},
+};
+const log = { limited: (_key, text) => console.error(text), warn: console.error };
+const options = {
+  direction: 'any',
+  noUncounted: false,
   maxStates: 100_000_000,
   stateTimeout: 0,
   activeTimeout: 0,
-});
-const reader = new PfsyncReader(tracker);
+};
+const statistics = new Statistics();
+const pipeline = new Pipeline(options, openMemory(new Map(), log), [sink], log, statistics);
 
-const ends = layout.ends.inbound.slice(0, 4);
+let milliseconds = 0;
+function take(packet) {
+  packet.clock[0] = FIRST_SECOND;
+  packet.clock[1] = milliseconds;
+  pipeline.packet(packet);
+}
 
 let next = 0;
 function insert() {
-  for (let i = 0; i < COUNT; i++, next++) {
-    const at = 24 + i * layout.size;
-    inserts.setInt32(at + 4, next);
-    for (let end = 0; end < 4; end++) inserts.setInt32(at + ends[end], next);
+  const { view } = inserts;
+  for (let at = RECORDS; at < RECORDS + COUNT * layout.size; at += layout.size, next++) {
+    view.setInt32(at + 4, next);
+    for (let end = 0; end < 4; end++) view.setInt32(at + addresses[end], next);
   }
-  reader.clock.time += 1;
-  reader.read(inserts, 0, inserts.byteLength, inserts.byteLength);
-  reader.readNoted();
+  milliseconds++;
+  take(inserts);
 }
 
 let oldest = 0;
 function end() {
-  for (let i = 0; i < COUNT; i++, oldest++) deletes.setInt32(24 + i * KEY_LENGTH + 4, oldest);
-  reader.read(deletes, 0, deletes.byteLength, deletes.byteLength);
+  for (let n = 0; n < COUNT; n++, oldest++) deletes.view.setInt32(RECORDS + n * KEY_LENGTH + 4, oldest);
+  take(deletes);
 }
 
-const filled = performance.now();
+const filling = processorSeconds();
 while (next < open) insert();
-const began = performance.now();
+const began = processorSeconds();
 for (let step = 0; step < steps; step++) {
   insert();
   end();
 }
-const ended = performance.now();
+const ended = processorSeconds();
+pipeline.settle();
 
-const { octets, size } = tracker.table;
-const isRight = size === open && stats.states.ended === steps * COUNT && flows === steps * COUNT;
+const { octets, size } = pipeline.tracker.table;
+const isRight = size === open && statistics.states.ended === steps * COUNT && flows === steps * COUNT;
 console.log(
   JSON.stringify({
     version,
     open: size,
     isRight,
-    insertsPerSecond: Math.round((open / (began - filled)) * 1000),
-    statesPerSecond: Math.round(((steps * COUNT) / (ended - began)) * 1000),
+    insertsPerSecond: Math.round(open / (began - filling)),
+    statesPerSecond: Math.round((steps * COUNT) / (ended - began)),
     octetsPerState: Math.round(octets / size),
     residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
   }),

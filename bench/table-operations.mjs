@@ -1,51 +1,67 @@
 /**
  * The state table alone: nanoseconds for each insert, update and delete of random states among so many open ones, and its memory.
- * As in the program, the table is told of the records of a message together before they are taken one after the other.
- * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`; `npm run bench` bundles it, as the program is.
+ * As in the program, the records of a message are announced to the table before they are taken one after the other.
+ * node bench/table-operations.mjs [OPEN]: one line of JSON. Run it after `npm run build`.
  */
-import { Clock } from '../build/protocol/clock.js';
-import { core, viewOf } from '../build/protocol/core.js';
-import { STATE_V6 } from '../build/protocol/pfsync-layout.js';
-import { CompressedUpdateView, StateKeyView } from '../build/protocol/pfsync-record.js';
-import { StateRow } from '../build/protocol/pfsync-state.js';
-import { StatePieces } from '../build/protocol/state-pieces.js';
-import { StateTable } from '../build/src/state-table.js';
-import { prepareForMuch } from '../build/src/v8-flags.js';
+import { importBundled } from './bundle.mjs';
+import { CREATOR, processorSeconds, writeState } from './messages.mjs';
 
-prepareForMuch();
+const {
+  CompressedUpdateView,
+  FlowRows,
+  FROM_INSERT,
+  INBOUND,
+  InterfaceTable,
+  STATE_V6,
+  StateKeyView,
+  stateReader,
+  StateTable,
+  TagTable,
+} = await importBundled(
+  'protocol/flow/interface',
+  'protocol/flow/pf-terms',
+  'protocol/flow/rows',
+  'protocol/flow/tags',
+  'protocol/flow/terms',
+  'protocol/pfsync/layout',
+  'protocol/pfsync/record',
+  'protocol/pfsync/state-reader',
+  'src/state/table',
+);
 
-const open = Number(process.argv[2] ?? '1000000');
-const CREATOR = 0x0badcafe;
 const NOW = 1_700_000_000_000;
-
-// Where messages of a capture lie.
-const record = viewOf(core.allocate(STATE_V6.size), STATE_V6.size);
-for (let at = 0; at < STATE_V6.size; at++) record.setUint8(at, 0);
-record.setUint8(STATE_V6.fields.family, 2);
-record.setUint8(STATE_V6.fields.protocol, 6);
-record.setUint8(STATE_V6.fields.direction, 1);
-record.setInt32(STATE_V6.fields.creatorId, CREATOR);
-const state = new StateRow();
-
 /** Records of a message: about as many updates, or keys, as a packet holds. */
 const UPDATES = 16;
 const DELETES = 64;
+const UPDATE_LENGTH = 84;
+const KEY_LENGTH = 12;
+/** The first round warms up, the last one counts. */
+const ROUNDS = 3;
+/** Primes that no number of states is a multiple of: each id comes once, and neighbours in time are none in memory. */
+const UPDATE_STEP = 7_368_787;
+const DELETE_STEP = 15_485_863;
+
+const open = Number(process.argv[2] ?? '1000000');
+
+const rows = new FlowRows(1);
+const readStates = stateReader({ rows, interfaces: new InterfaceTable(new Map()), tags: new TagTable() });
+const table = new StateTable(rows);
+const clock = new Float64Array(2);
+
+const record = new DataView(new ArrayBuffer(STATE_V6.size));
+writeState(record, 0, STATE_V6, 'em0', INBOUND);
 const updates = new CompressedUpdateView();
-const keys = new StateKeyView();
-const octetsOfUpdates = new DataView(new ArrayBuffer(UPDATES * 84));
-const octetsOfKeys = new DataView(new ArrayBuffer(DELETES * 12));
+const updateRecords = new DataView(new ArrayBuffer(UPDATES * UPDATE_LENGTH));
 for (let n = 0; n < UPDATES; n++) {
-  octetsOfUpdates.setInt32(84 * n + 72, CREATOR);
-  octetsOfUpdates.setUint8(84 * n + 32, 4);
-  octetsOfUpdates.setUint8(84 * n + 64, 4);
+  updateRecords.setInt32(UPDATE_LENGTH * n + 72, CREATOR);
+  updateRecords.setUint8(UPDATE_LENGTH * n + 32, 4);
+  updateRecords.setUint8(UPDATE_LENGTH * n + 64, 4);
 }
-for (let n = 0; n < DELETES; n++) octetsOfKeys.setInt32(12 * n + 8, CREATOR);
+const keys = new StateKeyView();
+const keyRecords = new DataView(new ArrayBuffer(DELETES * KEY_LENGTH));
+for (let n = 0; n < DELETES; n++) keyRecords.setInt32(KEY_LENGTH * n + 8, CREATOR);
 
-const table = new StateTable();
-const pieces = new StatePieces();
-const clock = new Clock();
-
-/** All ids in an order that differs with `step`: neighbours in time are none in memory. */
+/** All ids, in an order that differs with `step`. */
 function forAll(step, use) {
   for (let n = 0, id = 0; n < open; n++, id = (id + step) % open) use(n, id);
 }
@@ -55,74 +71,69 @@ function insertAll() {
     record.setInt32(4, id);
     record.setInt32(24, id);
     record.setInt32(64, id);
-    pieces.note(record, 0, STATE_V6.size, 1, STATE_V6, clock);
-    pieces.read(state.row);
-    table.insert(state, NOW + id, false);
+    readStates(STATE_V6, record, 0, STATE_V6.size, 1, clock, 0);
+    table.now[0] = NOW + id;
+    table.insert(0, FROM_INSERT);
   });
 }
 
-function updateAll(step) {
-  forAll(step, (n, id) => {
-    octetsOfUpdates.setInt32(84 * (n % UPDATES) + 4, id);
-    octetsOfUpdates.setUint32(84 * (n % UPDATES) + 16, id + 1);
-    if (n % UPDATES === UPDATES - 1) update(UPDATES, NOW + id);
+function updateAll() {
+  forAll(UPDATE_STEP, (n, id) => {
+    updateRecords.setInt32(UPDATE_LENGTH * (n % UPDATES) + 4, id);
+    updateRecords.setUint32(UPDATE_LENGTH * (n % UPDATES) + 16, id + 1);
+    table.now[0] = NOW + id;
+    if (n % UPDATES === UPDATES - 1) update(UPDATES);
   });
-  update(open % UPDATES, NOW);
+  update(open % UPDATES);
 }
 
-function update(count, now) {
-  updates.read(octetsOfUpdates, 0, now, count, 84);
-  for (let n = 0; n < count; n++) {
-    const { idHigh, idLow, creatorId } = updates.select(n);
-    table.expect(n, idHigh, idLow, creatorId);
-  }
-  table.fetch(count, false);
+function update(count) {
+  updates.show(updateRecords, 0, clock, count, UPDATE_LENGTH);
+  announce(updates, count, false);
   for (let n = 0; n < count; n++) {
     const slot = table.findExpected(n);
-    table.learnPeers(slot, updates.select(n));
-    table.heard(slot, now, true);
+    const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = updates.select(n);
+    table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
+    table.hearTraffic(slot);
   }
 }
 
-function deleteAll(step) {
-  forAll(step, (n, id) => {
-    octetsOfKeys.setInt32(12 * (n % DELETES) + 4, id);
+function deleteAll() {
+  forAll(DELETE_STEP, (n, id) => {
+    keyRecords.setInt32(KEY_LENGTH * (n % DELETES) + 4, id);
     if (n % DELETES === DELETES - 1) remove(DELETES);
   });
   remove(open % DELETES);
 }
 
 function remove(count) {
-  keys.read(octetsOfKeys, 0, NOW, count, 12);
-  for (let n = 0; n < count; n++) {
-    const { idHigh, idLow, creatorId } = keys.select(n);
-    table.expect(n, idHigh, idLow, creatorId);
-  }
-  table.fetch(count, false);
+  keys.show(keyRecords, 0, clock, count, KEY_LENGTH);
+  announce(keys, count, true);
   for (let n = 0; n < count; n++) table.remove(table.findExpected(n));
 }
 
-function nanoseconds(operation, step) {
-  const began = performance.now();
-  operation(step);
-  return Math.round(((performance.now() - began) * 1e6) / open);
+function announce(records, count, isWhole) {
+  for (let n = 0; n < count; n++) {
+    const { idFirst, idSecond, creatorId } = records.select(n);
+    table.expect(n, idFirst, idSecond, creatorId);
+  }
+  table.prefetch(count, isWhole);
 }
 
-// Once to warm up, then as it is told. The steps are primes, so that each id comes once.
-let told;
-for (let round = 0; round < 3; round++) {
-  const inserted = nanoseconds(insertAll, 1);
-  const memory = { hot: table.hotOctets / open, all: table.octets / open };
-  const updated = nanoseconds(updateAll, 7_368_787);
-  const deleted = nanoseconds(deleteAll, 15_485_863);
-  if (table.size !== 0) throw new Error(`${table.size} states are left`);
-  told = {
-    open,
-    insert: inserted,
-    update: updated,
-    delete: deleted,
-    octetsHot: memory.hot,
-    octetsAll: memory.all,
-  };
+function nanoseconds(operation) {
+  const began = processorSeconds();
+  operation();
+  return Math.round(((processorSeconds() - began) * 1e9) / open);
 }
-console.log(JSON.stringify(told));
+
+let result;
+for (let round = 0; round < ROUNDS; round++) {
+  const insert = nanoseconds(insertAll);
+  const octetsHot = table.hotOctets / open;
+  const octetsAll = table.octets / open;
+  const update = nanoseconds(updateAll);
+  const remove = nanoseconds(deleteAll);
+  if (table.size !== 0) throw new Error(`${table.size} states are left`);
+  result = { open, insert, update, delete: remove, octetsHot, octetsAll };
+}
+console.log(JSON.stringify(result));

@@ -203,7 +203,7 @@ export class Pipeline {
     if (verdict !== 'whole') this.#countDamage(verdict, number, view, start, end);
     if (this.#atOnce) this.#reader.handOn();
     if (this.tracker.expires) this.tracker.expire(this.time);
-    if (this.tracker.isOverdueDue(this.time)) {
+    if (this.tracker.isOverdueDue(this.#reader.clock)) {
       this.#reader.handOn();
       this.tracker.beginOverdue(this.time);
     }

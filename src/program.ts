@@ -1,5 +1,6 @@
 /** The program, from its command line to its exit status. */
 import { readFileSync } from 'node:fs';
+import { endianness } from 'node:os';
 import { resolve } from 'node:path';
 import { StartError, UsageError } from './cli/errors.js';
 import { CANNOT_START, DONE } from './cli/exit-status.js';
@@ -25,6 +26,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (options.showVersion) return await show(`pfflowd ${VERSION}\n`);
     checkFileRoles(options);
     if (options.checkConfig) return DONE;
+    // Rows hold values in wire order as words of a little-endian processor.
+    if (endianness() !== 'LE') throw new StartError('needs a little-endian processor');
     const isPlain = options.reads.length > 0 && options.user === undefined && options.pidFile === undefined;
     return await (isPlain ? new Run(options, foreground(options)).toItsEnd() : serve(options, argv));
   } catch (error) {

@@ -8,6 +8,7 @@ import { Statistics } from './observe/statistics.js';
 import { type SinkResult, summaryJson, summaryText } from './observe/summary.js';
 import { openOutput } from './outputs.js';
 import { openMemory, Pipeline, type PipelineOptions } from './pipeline.js';
+import { Requester } from './requester.js';
 import { setFaultHandler } from './service/faults.js';
 import { onSignals } from './service/signals.js';
 import { print } from './service/standard-streams.js';
@@ -16,6 +17,7 @@ import { FlowLog } from './sink/flow-log.js';
 import type { FlowSink, Output } from './sink/flow-sink.js';
 import { convert } from './source/conversion.js';
 import { LiveSources, ownAddresses } from './source/live.js';
+import { openRawSocket } from './transport/raw-socket.js';
 import { openRelay, type Relay } from './transport/relay.js';
 
 /** Milliseconds in which a run ends after an error that nobody foresaw, whatever still waits. */
@@ -86,10 +88,17 @@ export class Run {
     const { log, rights } = this.#surroundings;
     const sources = new LiveSources(this.#options, pipeline, log, rights);
     this.#listenToSignals(pipeline, sources);
+    // Opened while there are rights to.
+    const requester = this.#options.requestUpdates
+      ? new Requester(pipeline, this.#statistics, await openRawSocket(), log)
+      : undefined;
     await sources.start();
+    log.info(wayToExactCounters(this.#options));
     this.#begin();
     this.#surroundings.ready();
+    requester?.start();
     await aborted(this.#stop.signal);
+    requester?.stop();
     await this.#guarded(() => sources.stop());
   }
 
@@ -198,6 +207,9 @@ async function pipelineOptions(options: Options, relay: Relay | undefined): Prom
     activeTimeout: options.activeTimeout * 1000,
     ...(isLive ? { patience: LIVE_PATIENCE } : {}),
     ...(self === undefined ? {} : { self }),
+    ...(options.requestUpdates
+      ? { requests: { interval: options.requestInterval * 1000, rate: options.requestRate } }
+      : {}),
     ...(relay === undefined ? {} : { onMessage: relay.message.bind(relay) }),
   };
 }
@@ -209,6 +221,12 @@ async function selfFilter(options: Options): Promise<SelfFilter | undefined> {
   const filter = new SelfFilter();
   for (const { address, port } of addresses) filter.add(address, port);
   return filter;
+}
+
+function wayToExactCounters({ requestUpdates, pfctl, pfctlInterval }: Options): string {
+  if (requestUpdates) return 'exact counters: updates are requested from the firewalls';
+  if (pfctl) return `exact counters: pfctl is run every ${pfctlInterval} s`;
+  return 'exact counters: of states that were over with their first message, or whose delete has them; --request-updates on a sync link or --pfctl on a firewall give more';
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -29,6 +29,8 @@ const IPFIX: Dialect = {
   },
 };
 
+const NOTHING: OptionsChoice = { names: false, sampling: false };
+
 /** The full profile's choices; none of them is for `pflow`, which is what pflow(4) sends and nothing else. */
 export interface IpfixOptions extends TemplateOptions {
   readonly biflow?: boolean;
@@ -43,11 +45,17 @@ export function ipfixEncoder(
   options: IpfixOptions,
 ): FlowEncoder {
   if (profile === 'pflow') return templateEncoder(memory, room, IPFIX, pflowProfile(), options);
-  const { nat, announce, counts, biflow = false } = options;
-  const full = fullProfile({ uptimes: false, pads: true, postNat: nat === 'original', biflow, flowId: true });
-  const isAnnouncing = announce !== undefined && (announce.names || announce.sampling);
+  const { nat, announce = NOTHING, counts, biflow = false } = options;
+  const full = fullProfile({
+    uptimes: false,
+    pads: true,
+    icmpTypes: { 4: 'icmpTypeCodeIPv4', 6: 'icmpTypeCodeIPv6' },
+    postNat: nat === 'original',
+    biflow,
+    flowId: true,
+  });
   return templateEncoder(memory, room, IPFIX, full, options, {
-    ...(isAnnouncing ? { options: { dialect: ipfixOptions(), choice: announce } } : {}),
+    options: { dialect: ipfixOptions(), choice: announce },
     ...(counts === undefined ? {} : { counts }),
   });
 }

@@ -54,6 +54,11 @@ export class MessageWriter {
   readonly octets: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
+  /**
+   * Called before the first message of a session, and before the first behind a `refresh`, which both are sent once it
+   * returns: the place for `sendAlone`. `times` is how often a collector that misses datagrams should be sent the same.
+   */
+  onStart: ((times: number) => void) | undefined;
   /** Called when templates are sent again, and at the start: data that describes the exporter belongs here. */
   onRefresh: (() => void) | undefined;
   /** Called when a message has been sent and the room is free. */
@@ -76,6 +81,8 @@ export class MessageWriter {
   #sequence: number;
   #refreshed = Number.NEGATIVE_INFINITY;
   #messagesSinceRefresh = 0;
+  /** What `onStart` will be called with; 0 is not. */
+  #startTimes: number;
   #isRefreshing = false;
   #isOpen = false;
   #at = 0;
@@ -98,6 +105,12 @@ export class MessageWriter {
     this.#templates = [...(options.fixed ?? [])];
     this.#oneSetPerMessage = options.oneSetPerMessage ?? false;
     this.#sequence = options.sequence ?? 0;
+    this.#startTimes = this.#enough;
+  }
+
+  /** How often a template is announced before it is taken for known. */
+  get #enough(): number {
+    return this.#room.keepsTemplates === true ? 1 : FIRST_ANNOUNCEMENTS;
   }
 
   /** Makes room for a record. Returns its offset in the message. */
@@ -131,14 +144,33 @@ export class MessageWriter {
   /** Templates, and what is sent with them, go with the next message. */
   refresh(): void {
     this.#refreshed = Number.NEGATIVE_INFINITY;
+    this.#startTimes = Math.max(this.#startTimes, 1);
   }
 
   /** A new transport session. */
   restart(): void {
     this.#sequence = 0;
+    this.#startTimes = this.#enough;
     this.#refreshed = Number.NEGATIVE_INFINITY;
     for (const template of this.#templates) template.announcements = 0;
     this.#areKnown = false;
+  }
+
+  /**
+   * Sends a message that holds the template and one record of it, which `write` writes at the offset that it is given. No
+   * message may be open.
+   */
+  sendAlone(template: Template, write: (view: DataView, at: number) => void): void {
+    this.#startMessage();
+    this.#startSet(this.#dialect.optionsTemplateSetId);
+    this.#writeTemplate(template);
+    this.#closeSet();
+    this.#startSet(template.id);
+    this.#setTemplate = template;
+    write(this.view, this.#at);
+    this.#at += template.recordLength;
+    this.#dataRecords++;
+    this.#close();
   }
 
   /** Opens a data set of `template`: in the message that is open, or in a new one. */
@@ -169,6 +201,7 @@ export class MessageWriter {
   }
 
   #openMessage(): void {
+    if (!this.#isRefreshing) this.#start();
     this.#startMessage();
     const { refreshTime, refreshMessages } = this.#options;
     const isDue =
@@ -176,15 +209,20 @@ export class MessageWriter {
       (Math.abs(this.clock.times[NOW]! - this.#refreshed) >= refreshTime ||
         (refreshMessages > 0 && this.#messagesSinceRefresh >= refreshMessages));
     if (!isDue && this.#areKnown) return;
-    const { keepsTemplates = false } = this.#room;
-    const enough = keepsTemplates ? 1 : FIRST_ANNOUNCEMENTS;
+    const enough = this.#enough;
     const due =
-      isDue && !keepsTemplates
+      isDue && this.#room.keepsTemplates !== true
         ? this.#templates
         : this.#templates.filter((template) => template.announcements < enough);
     if (due.length > 0) this.#announce(due);
     this.#areKnown = this.#templates.every(({ announcements }) => announcements >= enough);
     if (isDue) this.#refresh();
+  }
+
+  #start(): void {
+    const times = this.#startTimes;
+    this.#startTimes = 0;
+    if (times > 0) this.onStart?.(times);
   }
 
   /** What is sent with the templates may fill messages of its own, which start no refresh. */

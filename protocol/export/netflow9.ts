@@ -38,6 +38,8 @@ export function netflow9Encoder(
     uptimes: true,
     // Its collectors need not know paddingOctets, and one at least gives up a template for it.
     pads: false,
+    // ICMP_TYPE (RFC 3954, section 8). In v9 not all of its collectors know an element of IPv6 alone.
+    icmpTypes: { 4: 'icmpTypeCodeIPv4', 6: 'icmpTypeCodeIPv4' },
     postNat: options.nat === 'original',
     biflow: false,
     // 148 in v9 makes nfdump take a flow for an event of a Cisco firewall, of unknown time.

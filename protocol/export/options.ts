@@ -17,8 +17,14 @@ export interface OptionsDialect {
   writeSampling(view: DataView, at: number): void;
 }
 
+/** What is sent with the templates. */
 export interface OptionsChoice {
   readonly names: boolean;
+  /**
+   * Otherwise the sampling is sent before the first flow, and again where the collector may be a new one. In IPFIX, some
+   * collectors leave options data out of a domain's sequence and others do not: all of them are content only with what
+   * precedes the flows, in messages of its own.
+   */
   readonly sampling: boolean;
 }
 
@@ -95,6 +101,18 @@ export class ExportOptions {
     // Making room may send all names that are known; this one is not among them yet.
     this.#writeName(index, name);
     this.#names.set(index, name);
+  }
+
+  /** Sends what precedes the flows, so many times. */
+  writeFirst(times: number): void {
+    if (this.#choice.sampling) return;
+    const { sampling, writeSampling } = this.#dialect;
+    for (let n = 0; n < times; n++) {
+      this.#writer.sendAlone(sampling, (view, at) => {
+        view.setUint32(at, this.#scope);
+        writeSampling(view, at + SCOPE_LENGTH);
+      });
+    }
   }
 
   writeAll(): void {

@@ -1,5 +1,5 @@
 /** The export profiles of NetFlow v9 and IPFIX: the elements of each kind of record (record-kind). */
-import type { FlowElement } from './element.js';
+import { ELEMENTS, type FlowElement } from './element.js';
 import {
   AFTER_SIX,
   BOTH,
@@ -35,6 +35,8 @@ export interface FullProfileOptions {
   readonly uptimes: boolean;
   /** Fill records up to whole words. A collector that knows IPFIX knows the element of that. */
   readonly pads: boolean;
+  /** What holds an ICMP type and code, by family. */
+  readonly icmpTypes: Readonly<Record<4 | 6, FlowElement>>;
   /** Show the translated addresses beside the original ones. */
   readonly postNat: boolean;
   /** Show the state's id. */
@@ -73,7 +75,8 @@ export function fullProfile(options: FullProfileOptions): Profile {
   };
 }
 
-function fullElements(kind: number, { flowId, pads, uptimes }: FullProfileOptions): FlowElement[] {
+function fullElements(kind: number, options: FullProfileOptions): FlowElement[] {
+  const { flowId, uptimes } = options;
   const has = (bits: number) => (kind & bits) !== 0;
   const when = (condition: boolean, names: readonly FlowElement[]) => (condition ? names : []);
   return [
@@ -90,32 +93,35 @@ function fullElements(kind: number, { flowId, pads, uptimes }: FullProfileOption
     'protocolIdentifier',
     'flowDirection',
     'flowEndReason',
-    ...(has(BOTH) ? biflowFlags(kind) : flags(kind, pads)),
+    ...(has(BOTH) ? biflowEnd(kind, options) : recordEnd(kind, options)),
   ];
 }
 
 /** What some protocols have. */
-function flagsOf(kind: number): FlowElement | undefined {
+function flagsOrType(kind: number, { icmpTypes }: FullProfileOptions): FlowElement | undefined {
   if ((kind & HAS_FLAGS) !== 0) return 'tcpControlBits';
-  if ((kind & TYPE_FOUR) !== 0) return 'icmpTypeIPv4';
-  return (kind & TYPE_SIX) !== 0 ? 'icmpTypeIPv6' : undefined;
+  if ((kind & TYPE_FOUR) !== 0) return icmpTypes[4];
+  return (kind & TYPE_SIX) !== 0 ? icmpTypes[6] : undefined;
 }
 
-function flags(kind: number, pads: boolean): readonly FlowElement[] {
-  const own = flagsOf(kind) ?? (pads ? 'paddingOctet' : undefined);
-  return own === undefined ? [] : [own];
+/** Behind three octets: what some protocols have, and padding. */
+function recordEnd(kind: number, options: FullProfileOptions): readonly FlowElement[] {
+  const own = flagsOrType(kind, options);
+  if (!options.pads) return own === undefined ? [] : [own];
+  if (own === undefined) return ['paddingOctet'];
+  return ELEMENTS[own].length === 1 ? [own] : [own, 'threePaddingOctets'];
 }
 
-/** The flags of both directions in one record, which has padding once at most: some collectors keep one element of a kind. */
-function biflowFlags(kind: number): readonly FlowElement[] {
-  const own = flagsOf(kind);
+/** The same for both directions. It has padding once at most: some collectors keep one element of a kind. */
+function biflowEnd(kind: number, options: FullProfileOptions): readonly FlowElement[] {
+  const own = flagsOrType(kind, options);
   const hasReverse = (kind & HAS_REVERSE_FLAGS) !== 0;
   if (own === undefined) {
     return ['biflowDirection', ...(hasReverse ? (['paddingOctet', 'reverseTcpControlBits'] as const) : [])];
   }
-  return hasReverse
-    ? ['biflowDirection', own, 'reverseTcpControlBits', 'twoPaddingOctets']
-    : ['biflowDirection', own, 'threePaddingOctets'];
+  if (hasReverse) return ['biflowDirection', own, 'reverseTcpControlBits', 'twoPaddingOctets'];
+  const padding = ELEMENTS[own].length === 1 ? 'threePaddingOctets' : 'twoPaddingOctets';
+  return ['biflowDirection', own, padding];
 }
 
 /**

@@ -96,6 +96,7 @@ export function templateEncoder(
   let wasRefreshed = false;
   let areStatisticsDue = false;
 
+  writer.onStart = (times) => exportOptions?.writeFirst(times);
   writer.onRefresh = () => {
     exportOptions?.writeAll();
     // At the very start there is nothing to report yet.

@@ -50,6 +50,11 @@ export interface OptionFields {
   readonly pfctl: boolean;
   readonly pfctlCommand?: string;
   readonly pfctlInterval: number;
+  readonly requestUpdates: boolean;
+  /** Seconds from a state's traffic to the request for its counters, at most. */
+  readonly requestInterval: number;
+  /** States a second that are requested at most. */
+  readonly requestRate: number;
   /** Leave out the states of the program's own exports. */
   readonly excludeSelf: boolean;
   readonly maxStates: number;
@@ -147,6 +152,12 @@ export const OPTION_TABLE: Table = {
     help: 'command that prints the state table; implies --pfctl' },
   pfctlInterval: { section: 'Input', name: 'pfctl-interval', argument: 'seconds', initial: 10, standard: '10', read: seconds(0.1, 'refused'),
     help: 'how often to run it' },
+  requestUpdates: { section: 'Input', name: 'request-updates', initial: false, read: yesOrNo,
+    help: 'ask the firewalls for counters, over the sync link that -i names' },
+  requestInterval: { section: 'Input', name: 'request-interval', argument: 'seconds', initial: 20, standard: '20', read: seconds(1, 'refused'),
+    help: 'how long after traffic to ask at the latest' },
+  requestRate: { section: 'Input', name: 'request-rate', argument: 'states', initial: 2000, standard: '2000', read: integer(1, 1_000_000),
+    help: 'states to ask for in a second at most' },
   excludeSelf: { section: 'Input', name: 'no-exclude-self', initial: true, read: (text) => !yesOrNo(text),
     help: "keep the states of pfflowd's own exports" },
   maxStates: { section: 'Input', name: 'max-states', argument: 'number', initial: 10_000_000, standard: '10000000', read: integer(1, 1_000_000_000),
@@ -204,7 +215,7 @@ export const OPTION_TABLE: Table = {
   template: { section: 'Flow records', name: 'template', argument: 'full|pflow', initial: 'full', standard: 'full', read: templateProfile,
     help: 'IPFIX template; pflow is that of pflow(4)' },
   exportOptions: { section: 'Flow records', name: 'options', argument: 'list', initial: [], read: exportOptions,
-    help: 'options records in IPFIX: names (of interfaces), sampling, or names,sampling' },
+    help: 'options records with the templates of IPFIX: names (of interfaces), sampling, or names,sampling' },
   exportStats: { section: 'Flow records', name: 'no-export-stats', initial: true, read: (text) => !yesOrNo(text),
     help: 'leave out the exporter statistics, which IPFIX collectors get otherwise' },
   natEvents: { section: 'Flow records', name: 'nat-events', initial: false, read: yesOrNo,

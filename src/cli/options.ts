@@ -18,6 +18,8 @@ import { type CollectorSpec, quote, within } from './option-values.js';
 import { reasonOf } from './system-error.js';
 
 const DEFAULT_INTERFACE = 'pfsync0';
+/** Interfaces that show what the firewall itself sends: nobody can be asked there. */
+const PFSYNC_INTERFACE = /^pfsync\d*$/;
 
 /**
  * Parses the words after the program's name. Throws a UsageError of one line. With `help` or `showVersion` the other
@@ -140,6 +142,11 @@ function checkInput(options: Options): void {
   const open = listen.find(({ host }) => !isLoopback(host));
   if (open !== undefined && allow.length === 0) {
     throw new UsageError(`--listen ${quote(open.host)}: --allow must name the senders to accept`);
+  }
+  if (options.requestUpdates && interfaces.every((name) => PFSYNC_INTERFACE.test(name))) {
+    throw new UsageError(
+      '--request-updates needs -i with the interface of the sync link; on the firewall itself, --pfctl reads the counters',
+    );
   }
 }
 

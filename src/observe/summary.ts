@@ -65,6 +65,7 @@ export function summaryJson(statistics: Statistics, results: readonly SinkResult
     pfsyncMessages: statistics.pfsyncMessages,
     versions: statistics.versions,
     sources: { ...sources },
+    requests: { ...statistics.requests },
     ignored: { ...ignored },
     damaged: statistics.damaged.toObject(),
     pfsyncRecords: { ...records, unknownActions: statistics.unknownActions },
@@ -95,6 +96,7 @@ export function summaryText(statistics: Statistics, results: readonly SinkResult
   const rows: [name: string, count: number | bigint, details: string][] = [
     ['packets', statistics.packets, details(Object.entries(ignored))],
     ...sourceRows(statistics),
+    ...requestRows(statistics),
     ['pfsync messages', statistics.pfsyncMessages, versions.join(', ')],
     ['damaged', statistics.damaged.total, reasons(statistics.damaged)],
     [
@@ -131,6 +133,13 @@ function sourceRows({ sources }: Statistics): [string, number, string][] {
 function joinRows({ alone, early, differing }: JoinCounts): [string, number, string][] {
   const text = details(Object.entries({ early, differing }));
   return alone + early + differing > 0 ? [['halves alone', alone, text]] : [];
+}
+
+/** None without --request-updates. */
+function requestRows({ requests }: Statistics): [string, number, string][] {
+  const { messages, ...others } = requests;
+  const text = details(Object.entries(others));
+  return messages === 0 && text === '' ? [] : [['requests sent', messages, text]];
 }
 
 const HALVES =

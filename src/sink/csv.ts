@@ -119,7 +119,7 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     at = writeCounters(row, at, isReply);
     at = writePiece(at, comma);
     if (description >>> 24 !== 0) at = writeSmall(at, description >>> 24);
-    at = writeIcmp(row, at, side);
+    at = isReply === 0 ? writeIcmp(row, at, side) : writePiece(at, twoCommas);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     const isTranslated = (words[row + FACTS]! & showsPostNat) !== 0;
     at = isTranslated ? writeEnds(row, at, isReply, TRANSLATED) : writePiece(at, threeCommas);
@@ -178,7 +178,7 @@ export function csvFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView):
     return writeCounter(at, view, counter + 4 * PACKETS);
   }
 
-  /** Two cells, each behind its comma. The type belongs to the original side. */
+  /** Two cells, each behind its comma. The type belongs to the original side, and to what the initiator sent. */
   function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
     const isKnown = (words[row + FACTS]! & ICMP_TYPE_KNOWN) !== 0;

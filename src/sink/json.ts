@@ -141,7 +141,7 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
       at = writeSmall(at, description >>> 24);
     }
     const facts = words[row + FACTS]!;
-    if ((facts & ICMP_TYPE_KNOWN) !== 0) at = writeIcmp(row, at, side);
+    if ((facts & ICMP_TYPE_KNOWN) !== 0 && isReply === 0) at = writeIcmp(row, at, side);
     at = writePiece(at, direction[(description >>> 8) & 1]!);
     return (facts & showsPostNat) !== 0 ? writeEnds(row, at, isReply, TRANSLATED, 1) : at;
   }
@@ -171,7 +171,7 @@ export function jsonFormat({ rows, interfaces, tags }: FlowMemory, nat: NatView)
     return writeNumber(at, ((ports >>> 8) & 0xff00) | (ports >>> 24));
   }
 
-  /** The type belongs to the original side. */
+  /** The type belongs to the original side, and to what the initiator sent. */
   function writeIcmp(row: number, at: number, side: number): number {
     const families = words[row + PROTOCOLS]!;
     const family = (families >>> (8 * side)) & 255;

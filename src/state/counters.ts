@@ -65,14 +65,15 @@ export function addCounters(view: DataView, at: number, more: DataView, moreAt: 
 
 /**
  * Adds octets to one direction: what its sequence numbers have advanced by. Where it has octets then, it has at least one
- * packet.
+ * packet. A sum beyond 64 bits is the largest counter.
  */
 export function addOctets(view: DataView, at: number, reply: 0 | 1, octets: number): void {
   const to = at + REPLY * reply;
-  const sum = view.getUint32(to + 4) + octets;
-  const carried = Math.floor(sum / WORD);
-  view.setInt32(to + 4, sum - carried * WORD);
-  view.setInt32(to, view.getUint32(to) + carried);
+  const highOctets = Math.floor(octets / WORD);
+  const low = view.getUint32(to + 4) + (octets - highOctets * WORD);
+  const high = view.getUint32(to) + highOctets + (low >= WORD ? 1 : 0);
+  view.setInt32(to, high >= WORD ? -1 : high);
+  view.setInt32(to + 4, high >= WORD ? -1 : low);
   const hasPackets = (view.getInt32(to + TO_PACKETS) | view.getInt32(to + TO_PACKETS + 4)) !== 0;
   if (!hasPackets) view.setInt32(to + TO_PACKETS + 4, 1);
 }

@@ -47,6 +47,8 @@ export const SHOWED_TRAFFIC = 1 << 5;
 export const HAS_PEER = 1 << 6;
 /** The last full record told of the timeout that the state has: no message has named another since. */
 export const TIMEOUT_TOLD = 1 << 7;
+/** An insert told of the state: every packet since its beginning has been seen. */
+export const BEGINNING_SEEN = 1 << 8;
 
 /** Words of a record: those of a flow row up to KEPT, and behind them what the last report of counters said. */
 export const COUNTED_AT = KEPT / 2;

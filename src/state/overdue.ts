@@ -22,6 +22,7 @@ export class OverdueStates {
   readonly #longest = Float64Array.from({ length: UNTOLD + 1 }, (_, timeout) =>
     timeout === UNTOLD ? LONGEST_USUAL : longestTimeout(timeout),
   );
+  readonly #limits = new Float64Array(UNTOLD + 1);
   /** Milliseconds since the epoch: the last message and the next search. */
   readonly #times = new Float64Array(2);
 
@@ -30,8 +31,9 @@ export class OverdueStates {
     if (remaining > this.#longest[timeout]!) this.#longest[timeout] = remaining;
   }
 
-  /** Whether it is time to search for overdue states. `now` is the time of the message at hand. */
-  isDue(now: number): boolean {
+  /** Whether it is time to search for overdue states. `clock` is that of the message at hand: a number would be an object for each. */
+  isDue(clock: Float64Array): boolean {
+    const now = clock[0]! * 1000 + clock[1]!;
     const times = this.#times;
     const gap = now - times[0]!;
     times[0] = now;
@@ -42,8 +44,16 @@ export class OverdueStates {
     return gap >= 0 && gap <= LONGEST_GAP;
   }
 
-  /** Whether a state with this timeout, or UNTOLD, that was last named at `heard` has ended by `now`. */
-  isOverdue(timeout: number, heard: number, now: number): boolean {
-    return now - heard > 1000 * this.#longest[timeout]! + MARGIN;
+  /**
+   * By pf's number of the timeout, or UNTOLD: a state with it that no message has named since then, in milliseconds since the
+   * epoch, has ended by `now`. What was silent while messages were lost, until `lastLoss`, may have spoken.
+   */
+  limits(now: number, lastLoss: number): Float64Array {
+    const limits = this.#limits;
+    for (let timeout = 0; timeout <= UNTOLD; timeout++) {
+      const limit = now - 1000 * this.#longest[timeout]! - MARGIN;
+      limits[timeout] = lastLoss < limit ? limit : Number.NEGATIVE_INFINITY;
+    }
+    return limits;
   }
 }

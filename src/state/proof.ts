@@ -3,7 +3,7 @@
  * that state within about a second, so silence is proof: counters that were reported at T, with R seconds left to live, and
  * without a sign of traffic after T are final when the state then ends at T + R, of age.
  */
-import { SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
 import type { StateTable } from './table.js';
 
 /** Milliseconds. A kill hides its last second; a state that ends earlier than its time was killed. */
@@ -18,6 +18,10 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const peer = table.peer(slot);
   const countedAt = table.countedAt(slot);
   const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
+  // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
+  const isOtherKnown =
+    !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
+  if (!isOtherKnown) return false;
   const isSilentSince = isSilent(countedAt, traffic, lastLoss);
   if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
@@ -25,9 +29,9 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const isPeerSilent = peer.isCounted && isSilent(peer.countedAt, peer.traffic, lastLoss);
   if ((needsOwn && !isSilentSince) || (needsPeer && !isPeerSilent)) return false;
   // Traffic through one firewall keeps the state alive in both: the later report knows when it dies.
-  return isPeerSilent && (!isSilentSince || peer.countedAt > countedAt)
-    ? isOfAge(table, peer.countedAt, peer.remaining)
-    : isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
+  const isPeerLater = needsPeer && (!needsOwn || peer.countedAt > countedAt);
+  if (isPeerLater) return isOfAge(table, peer.countedAt, peer.remaining);
+  return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
 }
 
 /** Whether the state ends before its time: it was killed. Only without traffic and losses since the report is its time known. */

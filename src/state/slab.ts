@@ -9,6 +9,7 @@ import type { FlowRows } from '../../protocol/flow/rows.js';
 import { COUNTERS_OCTETS, copyCounters } from './counters.js';
 import {
   CREATOR,
+  FLAGS,
   FREE,
   HEARD,
   HOT_DOUBLES,
@@ -23,7 +24,9 @@ import {
   ROW_MASK,
   ROW_SHIFT,
   ROWS,
+  TIMEOUT_TOLD,
 } from './hot-row.js';
+import { UNTOLD } from './overdue.js';
 
 /** A report: counters, and up to when, in milliseconds since the epoch. Octets. */
 const REPORT_TIME = COUNTERS_OCTETS;
@@ -159,6 +162,25 @@ export class StateRows {
       if (doubles === undefined) continue;
       for (let row = number === slot >>> ROW_SHIFT ? slot & ROW_MASK : 0; row < ROWS; row++) {
         if (doubles[row * HOT_DOUBLES + HEARD]! <= latest) return (number << ROW_SHIFT) | row;
+      }
+    }
+    return NO_SLOT;
+  }
+
+  /**
+   * The first state from `slot` on that was last named before the limit of its timeout (overdue.ts); NO_SLOT behind the last
+   * one. One loop: all states are looked at, while nothing else is done.
+   */
+  nextOverdue(slot: number, limits: Float64Array): number {
+    for (let number = slot >>> ROW_SHIFT; number < this.#slabs.length; number++) {
+      const slab = this.#slabs[number];
+      if (slab === undefined) continue;
+      const { hot, doubles } = slab;
+      for (let row = number === slot >>> ROW_SHIFT ? slot & ROW_MASK : 0; row < ROWS; row++) {
+        const at = row * HOT_WORDS;
+        const isTold = (hot[at + FLAGS]! & TIMEOUT_TOLD) !== 0;
+        const timeout = isTold ? (hot[at + PEERS]! >>> 16) & 255 : UNTOLD;
+        if (doubles[row * HOT_DOUBLES + HEARD]! < limits[timeout]!) return (number << ROW_SHIFT) | row;
       }
     }
     return NO_SLOT;

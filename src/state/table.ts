@@ -27,6 +27,7 @@ import {
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import { addCounters, addOctets, areCounted, raiseCounters, subtractCounters } from './counters.js';
 import {
+  BEGINNING_SEEN,
   COUNTED_AT,
   CREATOR,
   DESTINATION_ADVANCE,
@@ -63,7 +64,6 @@ import {
 } from './hot-row.js';
 import { StateIndex } from './index.js';
 import { LongestUnheard } from './longest-unheard.js';
-import { UNTOLD } from './overdue.js';
 import { StateRows } from './slab.js';
 import { followSequence, forgetSequence, restartAdvance } from './tcp-sequence.js';
 
@@ -97,6 +97,8 @@ export class StateTable {
   readonly now = new Float64Array(1);
   /** Number of the firewall that sent the message; 0 where all come from one, as on a tap. Set by the tracker. */
   sender = 0;
+  /** Two firewalls have told of states. Set by the tracker. */
+  hasPair = false;
   readonly #rows = new StateRows();
   readonly #index = new StateIndex(this.#rows);
   readonly #flows: FlowRows;
@@ -110,6 +112,14 @@ export class StateTable {
   /** States come from rows of this memory, and go there. */
   constructor(flows: FlowRows) {
     this.#flows = flows;
+  }
+
+  /**
+   * Whether states may have gone through another firewall, too: two have told of states, or have made those that are open. A
+   * tap shows what went through its own firewall alone.
+   */
+  get mayHavePair(): boolean {
+    return this.hasPair || (this.sender !== 0 && this.#creators.size > 1);
   }
 
   get size(): number {
@@ -356,9 +366,13 @@ export class StateTable {
     return moved;
   }
 
-  /** A second firewall counts what went through itself. The zeros of a backup change nothing. */
+  /**
+   * A second firewall counts what went through itself. The zeros of a backup change nothing; only where the state's beginning
+   * was not seen do they tell anything.
+   */
   #learnPeerCounters(slot: number, view: DataView, at: number, remaining: number): boolean {
-    if (!areCounted(view, at) || !this.#hasPeerReport(slot)) return false;
+    const isNews = areCounted(view, at) || (this.flags(slot) & BEGINNING_SEEN) === 0;
+    if (!isNews || !this.#hasPeerReport(slot)) return false;
     const { words, doubles, view: peers } = this.#rows.peersOf(slot);
     const peer = (slot & ROW_MASK) * PEER_WORDS;
     const moved = raiseCounters(view, at, peers, 4 * (peer + PEER_COUNTERS));
@@ -485,17 +499,6 @@ export class StateTable {
     return this.#rows.double(slot, TRAFFIC);
   }
 
-  /** Milliseconds since the epoch when a message last named the state. */
-  heard(slot: number): number {
-    return this.#rows.heard(slot);
-  }
-
-  /** pf's number of the timeout that the state has by a full record; UNTOLD where a later message has named another. */
-  timeoutTold(slot: number): number {
-    if ((this.#rows.word(slot, FLAGS) & TIMEOUT_TOLD) === 0) return UNTOLD;
-    return (this.#rows.word(slot, PEERS) >>> 16) & 255;
-  }
-
   /** Whether both ends of a TCP connection were done: it ended by itself, not by a timeout. */
   isClosedTcp(slot: number): boolean {
     const peers = this.#rows.word(slot, PEERS);
@@ -577,6 +580,13 @@ export class StateTable {
   setReported(slot: number, counters: DataView, time: number): void {
     this.#rows.setReported(slot, counters, time);
     this.setFlag(slot, REPORTED);
+  }
+
+  /** The open states that were last named before the limit of their timeout. The loop may remove what it is given. */
+  *overdue(limits: Float64Array): Generator<number> {
+    const rows = this.#rows;
+    for (let slot = rows.nextOverdue(0, limits); slot !== NO_SLOT; slot = rows.nextOverdue(slot + 1, limits))
+      yield slot;
   }
 
   /** All open states. The loop may remove what it is given. */

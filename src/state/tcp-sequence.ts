@@ -66,7 +66,8 @@ function advance(hot: Int32Array, at: number, end: 0 | 1, seqlo: number): number
   const word = at + (end === 0 ? SOURCE_SEQLO : DESTINATION_SEQLO);
   const seen = SEQUENCE_SEEN << end;
   const isFirst = (hot[at + FLAGS]! & seen) === 0;
-  if (isFirst && seqlo === 0) return 0;
+  // Not told: before the end has sent, and of a dead state.
+  if (seqlo === 0) return 0;
   const octets = (seqlo - hot[word]!) | 0;
   // An advance of 2^31 or more is an old message.
   if (!isFirst && octets <= 0) return 0;

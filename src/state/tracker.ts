@@ -53,7 +53,7 @@ import type {
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
-import { UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
 import { areFinal, isKilled } from './proof.js';
@@ -139,6 +139,8 @@ export class StateTracker implements PfsyncHandler {
   #endOne: (slot: number) => void = () => {};
   #version = 0;
   #isProvable = true;
+  /** The sender of the first record about a state; below 0 before it. */
+  #firstSender = -1;
 
   /** States that end leave in rows of `ended`. */
   constructor(
@@ -173,6 +175,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.insert += count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
@@ -187,6 +190,7 @@ export class StateTracker implements PfsyncHandler {
   update(first: number, count: number): void {
     this.#statistics.records.update += count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#forEachExpected(first, count, (row, slot) => {
       if (this.#takesUp(row)) this.#learn(slot, row, FROM_UPDATE);
     });
@@ -196,6 +200,12 @@ export class StateTracker implements PfsyncHandler {
   delete(first: number, count: number): void {
     this.#statistics.records.delete += count;
     this.finishEnding();
+    // An observer hears of each state with its flow, however many deletes have come together.
+    const together = this.#observer === undefined ? count : 1;
+    for (let n = first; n < first + count; n += together) this.#deleteFully(n, together);
+  }
+
+  #deleteFully(first: number, count: number): void {
     this.#consumer.describeDeleted(first, count);
     if (this.table.size > 0 || this.#observer !== undefined || this.#givenUp.size > 0)
       this.#completeDeleted(first, count);
@@ -206,6 +216,7 @@ export class StateTracker implements PfsyncHandler {
     this.#statistics.records.compressedUpdate += updates.count;
     this.requests?.heard();
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(updates.clock);
     for (let done = 0; done < updates.count; done += MOST_EXPECTED) {
       const count = Math.min(updates.count - done, MOST_EXPECTED);
@@ -217,6 +228,7 @@ export class StateTracker implements PfsyncHandler {
   compressedDelete(keys: StateKeyView): void {
     this.#statistics.records.compressedDelete += keys.count;
     this.finishEnding();
+    this.#hearFirewall();
     this.#setNow(keys.clock);
     for (let done = 0; done < keys.count; done += MOST_EXPECTED) {
       const count = Math.min(keys.count - done, MOST_EXPECTED);
@@ -310,20 +322,16 @@ export class StateTracker implements PfsyncHandler {
     this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
   }
 
-  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `time` is that of a message. */
-  isOverdueDue(time: number): boolean {
-    return this.#version >= 5 && this.#overdue.isDue(time);
+  /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `clock` is that of a message. */
+  isOverdueDue(clock: Float64Array): boolean {
+    return this.#version >= 5 && this.#overdue.isDue(clock);
   }
 
   /** Begins to end the states that no message has named for longer than they can live: `endSome` goes on. */
   beginOverdue(time: number): void {
     this.finishEnding();
-    const { table } = this;
-    // What was silent while messages were lost may have spoken.
-    const lastLoss = this.#times[1]!;
-    this.#beginEnding(table[Symbol.iterator](), time, (slot) => {
-      const heard = Math.max(table.heard(slot), lastLoss);
-      if (!this.#overdue.isOverdue(table.timeoutTold(slot), heard, time)) return;
+    const limits = this.#overdue.limits(time, this.#times[1]!);
+    this.#beginEnding(this.table.overdue(limits), time, (slot) => {
       this.#statistics.states.timedOut++;
       this.#end(slot, IDLE_TIMEOUT, 'givenUp');
     });
@@ -411,6 +419,12 @@ export class StateTracker implements PfsyncHandler {
     this.requests?.prefetch(count);
   }
 
+  /** The sender of the message has states: it is a firewall. */
+  #hearFirewall(): void {
+    if (this.#firstSender < 0) this.#firstSender = this.table.sender;
+    if (this.#firstSender !== this.table.sender) this.table.hasPair = true;
+  }
+
   /** A full record that reports a state as it is. */
   #learn(known: number, row: number, origin: number): void {
     const { table } = this;
@@ -468,6 +482,7 @@ export class StateTracker implements PfsyncHandler {
     const slot = table.insert(row, origin);
     this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
+    if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
     else this.#guessLastPacket(slot, row);
     this.requests?.opened(slot);
@@ -495,7 +510,7 @@ export class StateTracker implements PfsyncHandler {
   #guessLastPacket(slot: number, row: number): void {
     const { table } = this;
     const silence = this.#silence(row);
-    if (this.#version >= 4 && silence > 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
+    if (this.#version >= 4 && silence >= 0) table.guessTraffic(slot, table.now[0]! - 1000 * silence);
   }
 
   /**
@@ -541,6 +556,10 @@ export class StateTracker implements PfsyncHandler {
       return;
     }
     const { sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo } = update;
+    if (this.#version === 6 && timeout >= DEAD) {
+      table.hear(slot);
+      return;
+    }
     table.learnPeers(slot, sourceState, destinationState, timeout, sourceSeqlo, destinationSeqlo);
     table.hearPacket(slot);
     this.requests?.traffic(slot);
@@ -688,6 +707,8 @@ export class StateTracker implements PfsyncHandler {
     const { table } = this;
     const now = table.now[0]!;
     if (activeTimeout === 0 || now - table.reportedUntil(slot) < activeTimeout) return;
+    // What has ended before goes first.
+    this.#flushEnded();
     const row = this.#nextEnded();
     this.#describe(slot, row, ACTIVE_TIMEOUT, false);
     const reported = this.#reported;

@@ -114,7 +114,7 @@ describe('tcpControlBits', () => {
   });
 });
 
-describe('ICMP type', () => {
+describe('ICMP type and code', () => {
   const echo: Partial<SimState> = { proto: 1, protoAfter: 1 };
 
   it('is absent where it is not known, and from the reply record', () => {
@@ -123,7 +123,7 @@ describe('ICMP type', () => {
       { state: echo, icmpType: 8, reply: 1 },
       { state: echo, icmpType: -1 },
     ]);
-    expect(flows.map(({ fields }) => fields.get('176'))).to.deep.equal([8, undefined, undefined]);
+    expect(flows.map(({ fields }) => fields.get('32'))).to.deep.equal([8 * 256, undefined, undefined]);
     expect(flows.some(({ fields }) => fields.has('7'))).to.equal(false);
   });
 
@@ -137,8 +137,8 @@ describe('ICMP type', () => {
     const shown = (['original', 'translated'] as const).map(
       (nat) => exported([{ state, icmpType: 128 }], { nat }).flows[0]?.fields,
     );
-    expect(shown.map((fields) => [fields?.get('178'), fields?.has('176')])).to.deep.equal([
-      [128, false],
+    expect(shown.map((fields) => [fields?.get('139'), fields?.has('32')])).to.deep.equal([
+      [128 * 256, false],
       [undefined, false],
     ]);
   });
@@ -262,14 +262,60 @@ describe('options data', () => {
     });
   }
 
-  it('ipfix: says that one packet of one is looked at, when asked to', () => {
-    const [record] = exported([{}], { announce: { names: false, sampling: true } }).options;
-    expect([...record!.fields]).to.deep.equal([
-      ['149', 42],
-      ['305', 1],
-      ['306', 0],
-    ]);
-    expect(exported([{}]).options).to.deep.equal([]);
+  const ONE_OF_ONE = [
+    ['149', 42],
+    ['305', 1],
+    ['306', 0],
+  ];
+  const hasSampling = ({ fields }: { readonly fields: ReadonlyMap<string, unknown> }) => fields.has('305');
+  /** A clock that goes on for hours, so that templates are sent again. */
+  const hours = (count: number) =>
+    Array.from({ length: count }, (_, i): Sample => ({ observed: NOW + 60_000 * i, end: NOW + 60_000 * i }));
+
+  it('ipfix: says before the first flow, three times and never again, that one packet of one is looked at', () => {
+    const { messages, options } = exported(hours(100));
+    expect(options.map(({ fields }) => [...fields])).to.deep.equal([ONE_OF_ONE, ONE_OF_ONE, ONE_OF_ONE]);
+    expect(messages.slice(0, 3).every((own) => own.options.some(hasSampling))).to.equal(true);
+    // Whichever of them arrives is read by itself, and has its place in the sequence.
+    expect(messages.slice(0, 3).map(({ templates }) => templates.length)).to.deep.equal([1, 1, 1]);
+    expect(messages.slice(0, 4).map(({ sequence }) => sequence)).to.deep.equal([0, 1, 2, 3]);
+    expect(messages[3]!.templates.length).to.equal(1);
+  });
+
+  it('ipfix: says so once in a file or a connection, and again in each session', () => {
+    const { memory, room, encoder, add } = opened((rows, own) =>
+      ipfix()(rows, Object.assign(own, { keepsTemplates: true })),
+    );
+    add();
+    encoder.flush(NOW);
+    encoder.restart();
+    memory.count = 0;
+    add();
+    encoder.end(NOW);
+    const sampled = room.messages.map((message) => collect([message]).options.some(hasSampling));
+    expect(sampled).to.deep.equal([true, false, true, false]);
+  });
+
+  it('ipfix: says so once more to a collector that may be a new one, before its first flow', () => {
+    const { room, encoder, add } = opened(ipfix());
+    add();
+    encoder.flush(NOW);
+    const before = room.messages.length;
+    encoder.refresh?.();
+    add();
+    add();
+    encoder.flush(NOW);
+    const { errors, messages, options } = collect(room.messages.slice(before));
+    expect(errors).to.deep.equal([]);
+    expect(messages.map((own) => own.options.filter(hasSampling).length)).to.deep.equal([1, 0]);
+    expect(options.map(({ fields }) => [...fields])).to.deep.equal([ONE_OF_ONE]);
+  });
+
+  it('ipfix: says so with the templates, when asked to', () => {
+    const { messages, options } = exported(hours(100), { announce: { names: false, sampling: true } });
+    expect(options.length).to.be.greaterThan(1);
+    for (const { fields } of options) expect([...fields]).to.deep.equal(ONE_OF_ONE);
+    expect(messages[0]!.flows.length).to.be.greaterThan(0);
   });
 
   it('v9: always says so, in its own elements', () => {
@@ -310,11 +356,13 @@ describe('export statistics', () => {
     expect(own.length).to.be.greaterThan(3);
     expect(own.map(({ sequence }) => sequence)).to.deep.equal(own.map((_, i) => 3 * i));
     expect(own.every(({ templates }) => templates.length === 3)).to.equal(true);
-    expect(collector.options.every(({ domain }) => domain === 0)).to.equal(true);
+    const statistics = collector.options.filter(({ fields }) => !fields.has('305'));
+    expect(statistics.every(({ domain }) => domain === 0)).to.equal(true);
   });
 
   it('are not sent when the flows themselves are in domain 0, nor in the layout of pflow(4)', () => {
-    expect(exported([{}], { domain: 0, counts: COUNTS }).options).to.deep.equal([]);
+    const inZero = exported([{}], { domain: 0, counts: COUNTS }).options;
+    expect(inZero.every(({ fields }) => fields.has('305'))).to.equal(true);
     const { options } = sent(
       pflow({ announce: ALL, biflow: true, counts: COUNTS }),
       ({ add, addNatEvent, encoder }) => {

@@ -87,10 +87,29 @@ describe('collectors and their quirks', function () {
 
   itWith(
     ['nfcapd', 'nfdump'],
-    'nfcapd sees gaps behind options in the domain of the flows: why IPFIX has them off',
+    'nfcapd sees gaps behind options among the flows: why IPFIX sends none there',
     async () => {
       const messages = encoded(ipfix({ announce: NAMES }), MANY);
       expect((await reported(startNfcapd, messages)).sequenceFailures).to.be.greaterThan(0);
+    },
+  );
+
+  itWith(
+    ['nfcapd', 'nfdump', 'tshark'],
+    'a collector started anew finds no gap behind a refresh',
+    async () => {
+      const { room, encoder, add } = opened(ipfix());
+      for (const sample of MANY.slice(0, 100)) add(sample);
+      encoder.flush(NOW);
+      const before = room.messages.length;
+      encoder.refresh?.();
+      for (const sample of MANY.slice(100)) add(sample);
+      encoder.end(NOW);
+      const messages = room.messages.slice(before);
+      expect(collect(messages).options.length).to.equal(1);
+      const report = await reported(startNfcapd, messages);
+      expect([report.sequenceFailures, report.flowCount]).to.deep.equal([0, 200]);
+      expect((await tshark(room.messages)).sequenceErrors).to.equal(0);
     },
   );
 
@@ -188,6 +207,29 @@ describe('collectors and their quirks', function () {
       }
     },
   );
+
+  const V6: Partial<SimState> = {
+    ...{ af: 6, afAfter: 6, proto: 58, protoAfter: 58 },
+    originalSource: { address: '2001:db8::1', port: 0 },
+    originalDestination: { address: '2001:db8::2', port: 0 },
+  };
+  for (const [name, open] of [
+    ['v9', v9()],
+    ['IPFIX', ipfix()],
+    ['IPFIX biflows', ipfix({ biflow: true })],
+  ] as const) {
+    itWith(['nfcapd', 'nfdump'], `nfdump reads the ICMP types of ${name}`, async () => {
+      const four: Partial<SimState> = { proto: 1, protoAfter: 1 };
+      const samples: Sample[] = [
+        { state: four, icmpType: 8, octets: 1n },
+        { state: four, icmpType: -1, octets: 2n },
+        { state: V6, icmpType: 128, octets: 3n },
+        { state: V6, icmpType: -1, octets: 4n },
+      ];
+      const { flows } = await reported(startNfcapd, encoded(open, samples));
+      expect(byOctets(flows).map(({ icmp }) => icmp)).to.deep.equal(['8.0', '0.0', '128.0', '0.0']);
+    });
+  }
 
   for (const [name, open] of [
     ['v1', v1],

@@ -1,16 +1,11 @@
 import { expect } from 'chai';
-import type { FlowRows } from '../../protocol/flow/flow-record.js';
-import { PfsyncReader } from '../../protocol/pfsync/message.js';
-import type { StateRow } from '../../protocol/pfsync/state.js';
-import { StateFilter } from '../../src/flow/filter.js';
+import { ROW } from '../../protocol/flow/row.js';
+import type { FlowRows } from '../../protocol/flow/rows.js';
+import { type FilterOptions, StateFilter } from '../../src/flow/filter.js';
 import { SelfFilter } from '../../src/flow/self.js';
-import {
-  encodeMessage,
-  encodeState,
-  type SimEnd,
-  type SimState,
-  type WireVersion,
-} from '../peer/pfsync-writer.js';
+import type { SimEnd, SimState, WireVersion } from '../peer/pfsync-writer.js';
+import { StateConverter } from '../peer/state-converter.js';
+import { insertOf } from '../peer/state-messages.js';
 
 const CLIENT = { address: '10.1.2.3', port: 40000 };
 const COLLECTOR = { address: '192.0.2.9', port: 2055 };
@@ -56,19 +51,16 @@ function state({ from, to, fromAfter = from, toAfter = to, proto = 17 }: Ends): 
   };
 }
 
-/** Asks `look` about a state as a message of this version shows it. */
-function seen<T>(version: WireVersion, sim: SimState, look: (state: StateRow) => T): T {
-  const message = encodeMessage(version, [{ action: 'insert', records: [encodeState(version, sim)] }]);
+/** Asks `look` about the row of a state, as a message of this version shows it. */
+function seen<T>(version: WireVersion, sim: SimState, look: (rows: FlowRows, row: number) => T): T {
   const found: T[] = [];
-  const handler = new Proxy({} as ConstructorParameters<typeof PfsyncReader>[0], {
-    get: (_target, name) => (states: FlowRows) => {
-      if (name === 'insert') found.push(look(states.flow(0).state));
-    },
+  const converter = new StateConverter({
+    observer: ({ rows }) => ({
+      appeared: (row) => found.push(look(rows, row)),
+      ended: () => {},
+    }),
   });
-  const view = new DataView(message.buffer, message.byteOffset, message.length);
-  const reader = new PfsyncReader(handler);
-  reader.read(view, 0, message.length, message.length);
-  reader.handOn();
+  converter.message(insertOf(sim, version), 1_700_000_000_000);
   expect(found).to.have.length(1);
   return found[0]!;
 }
@@ -143,7 +135,8 @@ describe('the filter of our own exports', () => {
   for (const { name, ends, expected, versions = ALL } of CASES) {
     for (const version of versions) {
       it(`${expected ? 'knows' : 'does not take for ours'} ${name} (${version})`, () => {
-        expect(seen(version, state(ends), (view) => filter().matches(view))).to.equal(expected);
+        const matches = (rows: FlowRows, row: number) => filter().matches(rows.words, row * ROW);
+        expect(seen(version, state(ends), matches)).to.equal(expected);
       });
     }
   }
@@ -151,8 +144,8 @@ describe('the filter of our own exports', () => {
   it('gives the state filter its reason', () => {
     const rules = { direction: 'any', noUncounted: false } as const;
     const ours = state({ from: CLIENT, to: COLLECTOR });
-    const reason = (options: ConstructorParameters<typeof StateFilter>[0]) =>
-      seen('v6', ours, (view) => new StateFilter(options).reasonToSkip(view, 0));
+    const reason = (options: FilterOptions) =>
+      seen('v6', ours, (rows, row) => new StateFilter(rows, options).reasonToSkip(row, 0));
     expect(reason({ ...rules, self: filter() })).to.equal('self');
     expect(reason({ ...rules, self: new SelfFilter() })).to.equal(undefined);
     expect(reason(rules)).to.equal(undefined);

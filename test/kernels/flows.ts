@@ -74,7 +74,7 @@ async function convertAnew({ file, states }: KernelCapture, options: readonly st
   return { flows: flowsOf(records, states), summary: summary! };
 }
 
-function flowsOf(records: readonly JsonRecord[], states: readonly TrueState[]): Flow[] {
+export function flowsOf(records: readonly JsonRecord[], states: readonly TrueState[]): Flow[] {
   const groups = new Map<string, JsonRecord[]>();
   for (const record of records) {
     const { pf, flowStartMilliseconds, flowEndMilliseconds } = record;

@@ -23,6 +23,9 @@ export interface TrueState extends TrueEnds {
   readonly createdMs: number;
   readonly lastPacketMs?: number;
   readonly endedMs?: number;
+  /** When it ended and when its time was up, in seconds since the kernel's boot. */
+  readonly uptimeEnd?: number;
+  readonly expiresUptime?: number;
   /** How it ended; absent where it is still open. */
   readonly ended?: string;
   readonly imported?: boolean;

@@ -165,6 +165,7 @@ describe('the summary in JSON', () => {
         pfctlRuns: 0,
         pfctlFailures: 0,
       },
+      requests: { messages: 0, states: 0, bulk: 0, unanswered: 0, notAsked: 0, failures: 0 },
       forwarded: { statesSampled: 0, pairs: 0 },
       joins: { differing: 0, alone: 0, early: 0 },
       skipped: { empty: 7, direction: 3 },

@@ -341,6 +341,7 @@ class Firewalls {
       timeout: 0,
       lastPacketMs: now,
       isAlive: true,
+      goneMs: null,
       isKilled: false,
       isHiding: false,
       isAnnounced: false,
@@ -351,9 +352,9 @@ class Firewalls {
     this.#usedKeys.add(key);
     if (identity.proto === 6) this.#tcpLife(live, now);
     else this.#plainLife(live, now);
-    const isKilled = isUntold || random.chance(0.1);
-    if (isKilled) {
-      const at = now + (isUntold ? random.integer(0, 60) : random.integer(1000, 60_000));
+    const isBrief = isUntold && !isSilent;
+    if (isBrief || random.chance(0.1)) {
+      const at = now + (isBrief ? random.integer(0, 60) : random.integer(1000, 60_000));
       this.#agenda.at(at, (then) => {
         if (!live.isAlive) return;
         this.#kill(live, then);
@@ -516,6 +517,7 @@ class Firewalls {
     this.#agenda.at(at, (now) => {
       if (!live.isAlive || live.lastPacketMs !== lastPacketMs) return;
       live.isAlive = false;
+      live.goneMs = now;
       this.#announceEnd(live, now);
     });
   }
@@ -532,6 +534,7 @@ class Firewalls {
   /** Before its time. What it had queued may not leave any more. */
   #kill(live: LiveState, now: number): void {
     live.isAlive = false;
+    live.goneMs = now;
     live.isKilled = true;
     live.isHiding = now - live.lastPacketMs <= LONGEST_QUEUE;
   }

@@ -43,6 +43,8 @@ export interface LiveState {
   timeout: number;
   lastPacketMs: number;
   isAlive: boolean;
+  /** When it went; null while it is alive. */
+  goneMs: number | null;
   /** The firewall removed it before its time. */
   isKilled: boolean;
   /** It was killed so soon after a packet that nothing may tell of that. */

@@ -1,7 +1,7 @@
 /** From pfsync messages to flows, without a program around: the reader, the state tracker and the flow mapper. */
 import { expect } from 'chai';
 import { InterfaceTable } from '../../protocol/flow/interface.js';
-import { type FlowMemory, FlowRows, RowRange } from '../../protocol/flow/rows.js';
+import { type FlowConsumer, type FlowMemory, FlowRows, RowRange } from '../../protocol/flow/rows.js';
 import { TagTable } from '../../protocol/flow/tags.js';
 import { PfsyncReader } from '../../protocol/pfsync/message.js';
 import { type FilterOptions, StateFilter } from '../../src/flow/filter.js';
@@ -18,6 +18,8 @@ export interface ConverterOptions extends Partial<TrackerOptions>, Partial<Filte
   readonly batch?: number;
   /** Whether states end that cannot live any more. */
   readonly endsOverdue?: boolean;
+  /** Makes a stage between the mapper and the outlet. */
+  readonly stage?: (memory: FlowMemory, statistics: Statistics, next: FlowConsumer) => FlowConsumer;
   /** Gets what the tracker reports of states, with the memory that rows stand in. */
   readonly observer?: (memory: FlowMemory) => StateObserver;
 }
@@ -30,7 +32,7 @@ export class StateConverter {
   readonly #reader: PfsyncReader;
   readonly #endsOverdue: boolean;
 
-  constructor({ batch = 128, endsOverdue = false, observer, ...options }: ConverterOptions = {}) {
+  constructor({ batch = 128, endsOverdue = false, stage, observer, ...options }: ConverterOptions = {}) {
     const memory = {
       rows: new FlowRows(2 * batch),
       interfaces: new InterfaceTable(),
@@ -42,7 +44,8 @@ export class StateConverter {
         for (let row = first; row < first + count; row++) this.records.push(...recordsOf(memory, row));
       },
     });
-    const mapper = flowMapper(memory, filter, this.statistics, last);
+    const next = stage === undefined ? last : stage(memory, this.statistics, last);
+    const mapper = flowMapper(memory, filter, this.statistics, next);
     this.memory = memory;
     this.#endsOverdue = endsOverdue;
     this.tracker = new StateTracker(
@@ -66,7 +69,7 @@ export class StateConverter {
     this.time = timeMs;
     expect(this.read(message, sender)).to.equal('whole');
     if (this.tracker.expires) this.tracker.expire(timeMs);
-    if (this.#endsOverdue && this.tracker.isOverdueDue(timeMs)) {
+    if (this.#endsOverdue && this.tracker.isOverdueDue(Float64Array.of(0, timeMs))) {
       this.tracker.beginOverdue(timeMs);
       this.tracker.finishEnding();
     }

@@ -45,6 +45,8 @@ export interface TrueFlow {
   /** The state was removed before its time, and perhaps so soon after a packet that no message could tell of it. */
   readonly isKilled: boolean;
   readonly isHiding: boolean;
+  /** When the state went, told or not; null while it lives. */
+  readonly goneMs: number | null;
   /** When the last packet passed, through either firewall. */
   readonly lastPacketMs: number;
   /** TCP flags that each side has sent. */
@@ -133,6 +135,8 @@ export class Truth {
   readonly #lost = new Map<LiveState, Partial<Record<Action, number>>>();
   readonly #records: Partial<Record<Action, number>> = {};
   readonly #transfers = new Set<number>();
+  /** Those that have told of states. */
+  readonly #firewalls = new Set<number>();
   #lastLossMs = Number.NEGATIVE_INFINITY;
   #unknownUpdates = 0;
   #unknownDeletes = 0;
@@ -148,6 +152,7 @@ export class Truth {
   arrived(told: readonly Told[], now: number, sender: number): void {
     for (const one of told) {
       this.#records[one.action] = (this.#records[one.action] ?? 0) + 1;
+      if (one.live) this.#firewalls.add(sender);
       this.#learn(one, now, sender);
     }
   }
@@ -257,8 +262,8 @@ export class Truth {
     followed.startMs = Math.min(followed.startMs, now - state.creation * 1000);
     learnSides(followed, told);
     const isZero = sum(state) === 0n;
-    // A backup that has forwarded nothing tells nothing.
-    if (sender !== followed.first && isZero) return followed;
+    // A backup that has forwarded nothing tells nothing, unless it might have before the first message.
+    if (sender !== followed.first && isZero && followed.insertSeen) return followed;
     const report = reportOf(followed, sender);
     const hasMoved = [0, 1].some(
       (index) =>
@@ -324,6 +329,7 @@ export class Truth {
       isProven: endedMs !== null && this.#isProven(followed, endedMs),
       isKilled: live.isKilled,
       isHiding: live.isHiding,
+      goneMs: live.goneMs,
       lastPacketMs: live.lastPacketMs,
       sentFlags: [...live.sentFlags],
       startMs,
@@ -336,18 +342,27 @@ export class Truth {
     });
   }
 
-  /** Each firewall that has forwarded something told its counters, was silent since, and the state died of age then. */
-  #isProven({ reports, first }: Followed, endedMs: number): boolean {
+  /**
+   * Each firewall that has forwarded something told its counters and was silent since, and the state died of age: traffic through
+   * one firewall keeps the state alive in both, so that the latest report knows when that is.
+   */
+  #isProven({ reports, first, insertSeen }: Followed, endedMs: number): boolean {
     if (this.#isOld) return false;
-    const proven = ({ toldMs, remaining, signMs }: Report): boolean => {
-      if (toldMs === null || toldMs <= this.#lastLossMs) return false;
-      const late = endedMs - (toldMs + 1000 * remaining);
-      return (signMs ?? 0) <= toldMs && late >= EARLIEST_END && late <= LATEST_END;
-    };
     const all = [...reports.entries()];
-    const needed = all.filter(([, { signMs, counters }]) => signMs !== null || sum(counters) > 0n);
-    const alone = all.filter(([number]) => number === first);
-    return (needed.length > 0 ? needed : alone).every(([, report]) => proven(report));
+    const isSilent = ({ toldMs, signMs }: Report) =>
+      toldMs !== null && toldMs > this.#lastLossMs && (signMs ?? 0) <= toldMs;
+    const hasForwarded = ({ signMs, counters }: Report) => signMs !== null || sum(counters) > 0n;
+    if (all.some(([, report]) => hasForwarded(report) && !isSilent(report))) return false;
+    // What the other one of a pair has forwarded before the first message shows in its counters alone.
+    const areBothKnown = all.filter(([, report]) => report.toldMs !== null).length > 1;
+    if (this.#firewalls.size > 1 && !insertSeen && !areBothKnown) return false;
+    const telling = all.filter(
+      ([number, report]) => isSilent(report) && (number === first || sum(report.counters) > 0n),
+    );
+    const latest = telling.map(([, report]) => report).sort((a, b) => b.toldMs! - a.toldMs!)[0];
+    if (latest === undefined) return false;
+    const late = endedMs - (latest.toldMs! + 1000 * latest.remaining);
+    return late >= EARLIEST_END && late <= LATEST_END;
   }
 
   #lostOf(live: LiveState): Partial<Record<Action, number>> {

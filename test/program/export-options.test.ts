@@ -101,10 +101,10 @@ describe('ICMP types from messages', () => {
     };
   };
   const cases: readonly [string, SimState, string | undefined, number | undefined][] = [
-    ['an echo request', icmp(4, 4321, 8), '176', 8],
-    ['an echo request whose id is 1, as of Windows', icmp(4, 1, 8), '176', 8],
-    ['an echo request over IPv6', icmp(6, 4321, 128), '178', 128],
-    ['a neighbour solicitation', icmp(6, 4321, 135), '178', 135],
+    ['an echo request', icmp(4, 4321, 8), '32', 8],
+    ['an echo request whose id is 1, as of Windows', icmp(4, 1, 8), '32', 8],
+    ['an echo request over IPv6', icmp(6, 4321, 128), '139', 128],
+    ['a neighbour solicitation', icmp(6, 4321, 135), '139', 135],
     ['a state that a reply opened', icmp(4, 8, 77), undefined, undefined],
     ['an id that could be a type', icmp(4, 13, 8), undefined, undefined],
     ['a multicast listener query, or its report', icmp(6, 4321, 130), undefined, undefined],
@@ -116,9 +116,9 @@ describe('ICMP types from messages', () => {
       const {
         flows: [flow],
       } = await exportedStates([state], 'v6');
-      const present = ['176', '178'].filter((key) => flow?.fields.has(key));
+      const present = ['32', '139'].filter((key) => flow?.fields.has(key));
       expect(present).to.deep.equal(element === undefined ? [] : [element]);
-      if (element !== undefined) expect(flow?.fields.get(element)).to.equal(type);
+      if (element !== undefined) expect(flow?.fields.get(element)).to.equal(256 * type!);
       expect(flow?.fields.has('7')).to.equal(false);
     });
   }
@@ -128,7 +128,7 @@ describe('ICMP types from messages', () => {
       flows: [flow],
     } = await exportedStates([icmp(4, 4321, 8)], 'v6-openbsd47');
     expect(flow?.protocol).to.equal(1);
-    expect(flow?.fields.has('176')).to.equal(false);
+    expect(flow?.fields.has('32')).to.equal(false);
   });
 });
 
@@ -258,11 +258,22 @@ describe('options, statistics and events on the command line', function () {
   it('what is asked for is there, and nothing else', async () => {
     const has = ({ flows, options }: Collector, key: string) =>
       [...flows, ...options].some(({ fields }) => fields.has(key));
-    const opted = { names: '82', sampling: '305', events: '230', reverse: 'e29305:1' };
+    const opted = { names: '82', events: '230', reverse: 'e29305:1' };
     const plain = read(await fileOf());
     for (const [name, key] of Object.entries(opted)) expect(has(plain, key), name).to.equal(false);
     const all = read(await fileOf('--options', 'names,sampling', '--nat-events', '--biflow'));
     for (const [name, key] of Object.entries(opted)) expect(has(all, key), name).to.equal(true);
+  });
+
+  it('that nothing is sampled is said before the flows, or with the templates when asked for', async () => {
+    const saying = ({ messages }: Collector) =>
+      messages.findIndex(({ options }) => options.some(({ fields }) => fields.has('305')));
+    const plain = read(await fileOf());
+    expect(saying(plain)).to.equal(0);
+    expect(plain.messages[0]!.flows.length).to.equal(0);
+    const asked = read(await fileOf('--options', 'sampling'));
+    expect(saying(asked)).to.equal(0);
+    expect(asked.messages[0]!.flows.length).to.be.greaterThan(0);
   });
 
   it('a collector gets them over UDP, and the program counts its flows alone', async () => {

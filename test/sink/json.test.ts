@@ -211,6 +211,24 @@ describe('JSON of a flow', () => {
     ],
     [
       'has type and code of ICMPv6 where they are known',
+      PING64,
+      'original',
+      {
+        ...times,
+        ...six,
+        protocolIdentifier: 58,
+        ...counted,
+        icmpTypeIPv6: 128,
+        icmpCodeIPv6: 0,
+        flowDirection: 0,
+        postNATSourceIPv4Address: four.sourceIPv4Address,
+        postNATDestinationIPv4Address: four.destinationIPv4Address,
+        ...rest,
+        pf: both,
+      },
+    ],
+    [
+      'has neither in the reply record: the type is that of what the initiator sent',
       { ...PING64, reply: 1 },
       'original',
       {
@@ -219,8 +237,6 @@ describe('JSON of a flow', () => {
         destinationIPv6Address: six.sourceIPv6Address,
         protocolIdentifier: 58,
         ...counted,
-        icmpTypeIPv6: 128,
-        icmpCodeIPv6: 0,
         flowDirection: 1,
         postNATSourceIPv4Address: four.destinationIPv4Address,
         postNATDestinationIPv4Address: four.sourceIPv4Address,

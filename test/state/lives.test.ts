@@ -17,6 +17,7 @@ function convert(
   role: 'tap' | 'net',
   losses: 'noticed' | 'unnoticed' = 'noticed',
 ): StateConverter {
+  // Who has not been told of a state's end does not know it here either.
   const converter = new StateConverter();
   let lost = 0;
   for (const { message, timeMs, sender } of packets) {
@@ -171,6 +172,37 @@ describe('state tracker', () => {
       });
     }
   }
+
+  it('ends states whose end no message tells, and none that still lives', () => {
+    let untold = 0;
+    for (const version of WIRE_VERSIONS.filter((name) => SIZES[name].version >= 5)) {
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 1e9 }), (seed) => {
+          const { packets, truth } = simulate(seed, {
+            version,
+            role: 'net',
+            loss: 0.2,
+            states: 40,
+            older: 0.3,
+          });
+          const converter = new StateConverter({ endsOverdue: true });
+          const livesOn = new Map(truth.map((flow) => [`${flow.creatorId}/${flow.stateId}`, flow]));
+          let seen = 0;
+          for (const { message, timeMs, sender } of packets) {
+            converter.message(message, timeMs, sender + 1);
+            for (; seen < converter.records.length; seen++) {
+              const { pf } = converter.records[seen]!;
+              const flow = livesOn.get(`${pf.creatorId}/${pf.stateId}`)!;
+              expect(flow.goneMs ?? Number.POSITIVE_INFINITY, pf.stateId).to.be.at.most(timeMs);
+              if (flow.ended === 'open') untold++;
+            }
+          }
+        }),
+        { numRuns: 6 },
+      );
+    }
+    expect(untold).to.be.above(0);
+  });
 
   it('claims nothing above the truth where losses are not noticed, but for counters that silence seems to prove', () => {
     // What proves them is that every packet is followed by a message. Where messages are lost on the way and nobody knows, silence

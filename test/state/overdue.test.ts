@@ -21,9 +21,8 @@ function speak(converter: StateConverter, from: number, to: number): void {
 }
 
 function opened(state = simState(1, counted(3, 300))): StateConverter {
-  return new StateConverter({ endsOverdue: true })
-    .message(insertOf(tcpState(99, [1, 1])), T0)
-    .message(insertOf(state), T0);
+  const converter = new StateConverter({ endsOverdue: true });
+  return converter.message(insertOf(tcpState(99, [1, 1])), T0).message(insertOf(state), T0);
 }
 
 describe('states whose end no message tells', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SimState } from '../peer/pfsync-writer.js';
+import { encodeMessage, encodeUpdateRequest, type SimState } from '../peer/pfsync-writer.js';
 import { StateConverter } from '../peer/state-converter.js';
 import {
   compressedUpdateOf,
@@ -83,6 +83,21 @@ describe('two firewalls that speak of one state', () => {
     expect(ended(converter, T0 + 63_000)).to.deep.equal(['exact', 700n]);
   });
 
+  it('are both final long after the failover, when the first one had died of age without it', () => {
+    const converter = opened();
+    for (let at = 20_000; at <= 200_000; at += 20_000) {
+      converter.message(compressedUpdateOf(state(0)), T0 + at, BACKUP);
+    }
+    converter.message(updateOf(state(400, 40)), T0 + 220_000, BACKUP);
+    expect(ended(converter, T0 + 263_000)).to.deep.equal(['exact', 700n]);
+  });
+
+  it('are not final where the state was killed before the time that the last one told', () => {
+    const converter = opened().message(compressedUpdateOf(state(0)), T0 + 20_000, BACKUP);
+    converter.message(updateOf(state(400, 60)), T0 + 30_000, BACKUP);
+    expect(ended(converter, T0 + 61_000)).to.deep.equal(['partial', 700n]);
+  });
+
   it('are not final where one that showed traffic was not asked after it', () => {
     const unasked = opened().message(compressedUpdateOf(state(0)), T0 + 500, BACKUP);
     expect(ended(unasked, T0 + 61_000), 'never').to.deep.equal(['partial', 300n]);
@@ -104,6 +119,29 @@ describe('two firewalls that speak of one state', () => {
     const ruleset = Buffer.alloc(16, 1);
     const converter = opened().message(updateOf(state(400, 59), 'v6', { ruleset }), T0 + 1000, BACKUP);
     expect(ended(converter, T0 + 61_000)[0]).to.equal('partial');
+  });
+
+  it('are not final where their beginning was not seen, unless both have told counters', () => {
+    const other = simState(2);
+    const known = () =>
+      new StateConverter().message(insertOf(other), T0, OWNER).message(updateOf(other), T0, BACKUP);
+    // The backup has forwarded nothing; what the owner has forwarded nobody has told.
+    const zeros = known().message(updateOf(state(0, 50)), T0 + 10_000, BACKUP);
+    expect(ended(zeros, T0 + 61_000)).to.deep.equal(['none', undefined]);
+    const half = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    expect(ended(half, T0 + 61_000)).to.deep.equal(['partial', 500n]);
+    const both = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    both.message(updateOf(state(200, 50)), T0 + 10_000, BACKUP);
+    expect(ended(both, T0 + 61_000)).to.deep.equal(['exact', 700n]);
+    const bothAsked = known().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    bothAsked.message(updateOf(state(0, 50)), T0 + 10_000, BACKUP);
+    expect(ended(bothAsked, T0 + 61_000)).to.deep.equal(['exact', 500n]);
+    // One firewall alone has forwarded everything; who asks for updates is none.
+    const alone = new StateConverter().message(updateOf(state(500, 50)), T0 + 10_000, OWNER);
+    const request = encodeMessage('v6', [
+      { action: 'updateRequest', records: [encodeUpdateRequest('v6', other)] },
+    ]);
+    expect(ended(alone.message(request, T0 + 20_000, 33), T0 + 61_000)).to.deep.equal(['exact', 500n]);
   });
 
   it('have a sum that ends at the largest counter', () => {

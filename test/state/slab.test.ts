@@ -1,30 +1,32 @@
 import { expect } from 'chai';
-import { DESTINATION_STATE, KEPT, SOURCE_STATE } from '../../protocol/flow/row.js';
-import { StateRow } from '../../protocol/pfsync/state.js';
+import { KEPT, ROW, STATE } from '../../protocol/flow/row.js';
+import { FlowRows } from '../../protocol/flow/rows.js';
 import { PEERS } from '../../src/state/hot-row.js';
 import { StateRows } from '../../src/state/slab.js';
 
 describe('rows of the state table', () => {
-  it('give back every octet that is kept of a state, and leave their neighbours alone', () => {
+  it('give back every word that is kept of a state, and leave their neighbours alone', () => {
+    const flows = new FlowRows(8);
     const rows = new StateRows();
-    const states = [1, 2, 3].map((number) => {
-      const state = new StateRow();
-      for (let at = 0; at < KEPT; at++) state.view.setUint8(at, (7 * at + 31 * number) & 255);
-      return { state, slot: rows.allocate() };
+    const states = [0, 1, 2].map((row) => {
+      for (let word = 0; word < ROW; word++) flows.words[row * ROW + word] = 7 * word + 31_000_003 * row + 1;
+      // The octets of the peers' states and the timeout come from the last message.
+      flows.words[row * ROW + STATE] = 0x0403_0201 + row;
+      return { row, slot: rows.allocate() };
     });
-    for (const { state, slot } of states) {
-      rows.write(slot, state);
-      rows.setWord(
-        slot,
-        PEERS,
-        state.view.getUint8(SOURCE_STATE) | (state.view.getUint8(DESTINATION_STATE) << 8),
-      );
+    for (const { row, slot } of states) {
+      rows.write(slot, flows, row);
+      rows.setWord(slot, PEERS, 0x02_0403);
     }
-    for (const { state, slot } of states) {
-      const read = new StateRow();
-      rows.read(slot, read);
-      expect([...read.words.subarray(0, KEPT / 4)]).to.deep.equal([...state.words.subarray(0, KEPT / 4)]);
-      expect([...read.words.subarray(KEPT / 4)].every((word) => word === 0)).to.equal(true);
+    for (const { row, slot } of states) {
+      const read = row + 4;
+      flows.words.fill(-1, read * ROW, (read + 1) * ROW);
+      rows.read(slot, flows, read);
+      const kept = [...flows.words.subarray(row * ROW, row * ROW + KEPT)];
+      expect([...flows.words.subarray(read * ROW, read * ROW + KEPT)]).to.deep.equal(kept);
+      expect(
+        [...flows.words.subarray(read * ROW + KEPT, (read + 1) * ROW)].every((word) => word === -1),
+      ).to.equal(true);
     }
   });
 });

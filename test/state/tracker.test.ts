@@ -218,6 +218,7 @@ describe('times of a state', () => {
     };
     expect(ends(updateOf(state(5, 45))), 'packets after the compressed update').to.equal(T0 + 15_000);
     expect(ends(updateOf(state(5, 30))), 'packets before it').to.equal(T0 + 10_000);
+    expect(ends(updateOf(state(5, 60))), 'a packet just now').to.equal(T0 + 30_000);
     expect(ends(updateOf(state(1, 45))), 'no packets').to.equal(T0 + 10_000);
     expect(ends(updateOf({ ...state(5, 0), timeout: 9 })), 'overdue').to.equal(T0 + 10_000);
     // Then the compressed update tells: each packet is followed by one within a second.

@@ -8,7 +8,7 @@ import { MOST_REQUESTS, RequestMessage } from '../../protocol/pfsync/request.js'
 import { itInNamespace, Namespace } from '../peer/namespace.js';
 import { areRequired } from '../peer/programs.js';
 
-const READER = fileURLToPath(new URL('../peer/frame-reader.js', import.meta.url));
+const PORT = fileURLToPath(new URL('../peer/frame-port.js', import.meta.url));
 const SENDER = fileURLToPath(new URL('../peer/request-sender.js', import.meta.url));
 
 const FIREWALL_MAC = '02:00:00:00:00:09';
@@ -28,11 +28,11 @@ function cable(namespace: Namespace): void {
   }
 }
 
-async function readerOn(
+async function portOn(
   namespace: Namespace,
   name: string,
 ): Promise<{ child: ChildProcess; lines: AsyncIterator<string> }> {
-  const child = namespace.spawn([process.execPath, READER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = namespace.spawn([process.execPath, PORT, name], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   expect((await lines.next()).value).to.equal('ready');
   return { child, lines };
@@ -68,7 +68,7 @@ describe('raw socket', () => {
     const namespace = new Namespace();
     try {
       cable(namespace);
-      const { child, lines } = await readerOn(namespace, 'fw0');
+      const { child, lines } = await portOn(namespace, 'fw0');
       const cases = [
         { to: IPV4, version: 6, count: MOST_REQUESTS[4] },
         { to: LINK_LOCAL, version: 5, count: MOST_REQUESTS[6] },
@@ -110,7 +110,7 @@ describe('raw socket', () => {
         expect(destination.toString('hex')).to.equal(address);
         expect(packet.subarray(header).toString('hex')).to.equal(message);
       }
-      child.kill();
+      child.stdin!.end();
       await once(child, 'close');
     } finally {
       namespace.remove();
