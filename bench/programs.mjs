@@ -84,7 +84,12 @@ export function programs(folder) {
     );
     const summary = exact(result.stderr.trim().split('\n').at(-1));
     checkSums(summary, manifest);
-    checkSink(result.seen, summary.records, summary.datagrams, manifest);
+    checkSink(
+      result.seen,
+      summary.records + (version === 10 ? SAMPLING_RECORDS : 0),
+      summary.datagrams,
+      manifest,
+    );
     return result;
   }
 
@@ -172,6 +177,9 @@ function residentOf(pid) {
     return 0;
   }
 }
+
+/** Options records of the flows' own domain, which the sink counts: that nothing is sampled is said so often. */
+const SAMPLING_RECORDS = 3;
 
 /** `records` that were sent are counted too, unless nothing was. */
 function checkSums(summary, manifest, extent = 'sent') {
