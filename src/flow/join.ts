@@ -28,6 +28,7 @@ import {
   ROW_DOUBLES,
   ROW_OCTETS,
   START,
+  START_WIRE,
   STATE,
   TRANSLATED_PORTS,
   TRANSLATED_REPLY_PORTS,
@@ -220,8 +221,9 @@ function octetsOf(view: DataView, row: number): number {
   return octets;
 }
 
+/** What stands behind is prepared later. */
 function copyRow(from: FlowRows, row: number, to: FlowRows, toRow: number): void {
-  for (let word = 0; word < ROW; word++) to.words[toRow * ROW + word] = from.words[row * ROW + word]!;
+  for (let word = 0; word < START_WIRE; word++) to.words[toRow * ROW + word] = from.words[row * ROW + word]!;
 }
 
 /** Halves that wait, in the order in which they came, and by a hash of their key on the stack. */
