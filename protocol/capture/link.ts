@@ -263,7 +263,7 @@ function found(payload: Payload, start: number, end: number, wireEnd: number): '
   return 'pfsync';
 }
 
-/** A number for an IPv6 address: a pair of firewalls has two, which are told apart. */
+/** A number for an IPv6 address, enough to tell the two of a pair of firewalls apart. */
 function hashOf(view: DataView, at: number): number {
   let hash = 0;
   for (let word = 0; word < 4; word++) hash = Math.imul(hash, 31) + view.getInt32(at + 4 * word);

@@ -179,7 +179,7 @@ export class StateTracker implements PfsyncHandler {
     const { words, view } = this.#rows;
     for (let n = first; n < first + count; n++) {
       if (!this.#takesUp(n)) continue;
-      // Neither the time to live nor counters are told.
+      // It has neither the time to live nor counters.
       const isBare = words[n * ROW + EXPIRE] === 0 && !areCounted(view, n * ROW_OCTETS + 4 * OCTETS);
       if (isBare) words[n * ROW + EXPIRE] = -1;
       this.#learn(this.table.findRow(n), n, FROM_INSERT);
