@@ -9,8 +9,12 @@ import { PrivilegedShells } from '../service/privileged-shell.js';
 import type { DatagramConsumer, Flushable, NamesSource, PacketConsumer } from './consumer.js';
 import { Listener } from './listener.js';
 import { LiveCapture } from './live-capture.js';
+import { LossWatch } from './loss-watch.js';
 import { PFCTL, PfctlPoller } from './pfctl.js';
 import type { StateCounters } from './pfctl-text.js';
+
+/** Milliseconds between two looks at what was lost: silence proves nothing then. */
+const LOSS_CHECK = 10_000;
 
 /** Share of `--hold` between two flushes: a record that just missed one still leaves in time. */
 const FLUSHES = 0.9;
@@ -18,6 +22,8 @@ const FLUSHES = 0.9;
 /** Where the input of live sources goes, and where they count what was lost. */
 export interface LiveSourcesConsumer extends PacketConsumer, DatagramConsumer, NamesSource, Flushable {
   readonly statistics: { readonly sources: SourceCounters };
+  /** Messages were lost before `time`, in milliseconds since the epoch. */
+  lost(time: number): void;
   /** Counters of a state (valid during the call only) from a poll that began at `startedAt`. Whether the state is known. */
   reportCounters(counters: StateCounters, startedAt: number): boolean;
 }
@@ -43,6 +49,8 @@ export class LiveSources {
   readonly #poller: PfctlPoller | undefined;
   readonly #hold: number;
   #timer: NodeJS.Timeout | undefined;
+  #lossTimer: NodeJS.Timeout | undefined;
+  readonly #losses: LossWatch;
 
   /** `rights`: whether we keep ours, or will drop them, so that a shell has to keep those that tcpdump needs. */
   constructor(options: Options, consumer: LiveSourcesConsumer, log: Log, rights: 'kept' | 'dropped') {
@@ -51,6 +59,7 @@ export class LiveSources {
     const clock = monotonic;
     const spawn = rights === 'dropped' ? new PrivilegedShells().spawn : undefined;
     this.#consumer = consumer;
+    this.#losses = new LossWatch((time) => consumer.lost(time));
     this.#hold = hold;
     this.#captures = interfaces.map((interfaceName) => {
       const request = { interfaceName, filter: captureFilter, consumer: input, log, clock };
@@ -75,15 +84,22 @@ export class LiveSources {
       throw error;
     }
     this.#poller?.start();
+    this.#lossTimer = setInterval(() => void this.#checkLosses(), LOSS_CHECK);
     if (this.#hold > 0) this.#timer = setInterval(() => this.#consumer.flush(), this.#hold * 1000 * FLUSHES);
   }
 
   /** Reads what has arrived already, and closes everything. */
   async stop(): Promise<void> {
+    clearInterval(this.#lossTimer);
     await this.#poller?.stop();
     await Promise.all([...this.#captures, ...this.#listeners].map((source) => source.stop()));
     clearInterval(this.#timer);
     this.count();
+  }
+
+  async #checkLosses(): Promise<void> {
+    await this.askKernel();
+    this.#losses.check(this.#consumer.statistics.sources);
   }
 
   /** Requests the kernel's drop counters, and brings the counters of all sources into the statistics. */

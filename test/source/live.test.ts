@@ -41,6 +41,10 @@ class Recorder implements LiveSourcesConsumer {
     return true;
   }
 
+  lost(): void {
+    this.calls.push('lost');
+  }
+
   async drained(): Promise<void> {}
 }
 
