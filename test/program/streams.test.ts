@@ -185,11 +185,21 @@ describe('an error that nobody foresaw', () => {
   it('ends the run within seconds, though a collector takes nothing', async () => {
     const tcp = await StreamCollector.listen({ onConnection: (socket) => socket.pause() });
     const collector = `tcp://127.0.0.1:${tcp.port}`;
-    const running = faulty('stuck', faults[0]![1], ['-r', '-', '-n', collector, '-v', '10']);
+    const running = faulty('stuck', faults[0]![1], [
+      '-r',
+      '-',
+      '-n',
+      collector,
+      '-v',
+      '10',
+      '--format',
+      'json',
+    ]);
     const records = readFileSync(V3).subarray(24);
     running.child.stdin.write(readFileSync(V3));
     for (let n = 0; n < 10_000; n++) running.child.stdin.write(records);
-    await until(() => tcp.sockets.length > 0, 'a connection', 15_000);
+    // An error before the run has begun would be a failed start.
+    await until(() => running.stdout() !== '', 'the first flows', 15_000);
     const { status, faults: lines, summary } = await running.ends();
     await tcp.close();
     expect([status, lines.length]).to.deep.equal([3, 1]);
