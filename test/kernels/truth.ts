@@ -23,6 +23,8 @@ export interface TrueState extends TrueEnds {
   readonly createdMs: number;
   readonly lastPacketMs?: number;
   readonly endedMs?: number;
+  /** pf's number of the kind of routing, and the interface. */
+  readonly route?: { readonly rt: number; readonly ifname: string };
   /** When it ended and when its time was up, in seconds since the kernel's boot. */
   readonly uptimeEnd?: number;
   readonly expiresUptime?: number;
