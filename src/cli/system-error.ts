@@ -11,6 +11,8 @@ const PLAIN: Readonly<Record<string, string>> = {
 /** One line: the words for the error's number, or its message where it is no system error. */
 export function reasonOf(error: unknown): string {
   const { code = '', errno = 0 } = error as NodeJS.ErrnoException;
+  // zlib numbers its errors by itself.
+  if (code.startsWith('Z_')) return messageOf(error);
   return PLAIN[code] ?? getSystemErrorMap().get(errno)?.[1] ?? messageOf(error);
 }
 

@@ -234,8 +234,6 @@ export function asciiWriter(length: number) {
   };
 }
 
-export type AsciiWriter = ReturnType<typeof asciiWriter>;
-
 /** Up to four characters as a word, the first of them in its low octet. */
 function wordOf(text: string): number {
   return [...text].reduce((word, character, i) => word | (character.charCodeAt(0) << (8 * i)), 0);

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { type CaptureReader, CaptureWindow, LONGEST_RECORD, Packet } from '../../protocol/capture/packet.js';
 import { PcapReader } from '../../protocol/capture/pcap.js';
 import { PcapngReader } from '../../protocol/capture/pcapng.js';
+import { reasonOf } from '../cli/system-error.js';
 import { monotonic } from '../service/monotonic.js';
 import { type CaptureFormat, identifyFormat, PCAP_FILE_HEADER, readPcapHeader } from './capture-format.js';
 import type { PacketConsumer } from './consumer.js';
@@ -12,7 +13,7 @@ import {
   type RewindableSource,
   StreamSource,
 } from './octet-source.js';
-import { type OpenOctets, openOctets, reasonOf } from './open-octets.js';
+import { type OpenOctets, openOctets } from './open-octets.js';
 
 export interface CaptureEnd {
   packets: number;

@@ -1,6 +1,5 @@
 /** Opens what `-r` names: a regular file, a device, a named pipe, or `-` for standard input. */
 import { createReadStream, fstatSync, openSync, type Stats, statSync } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
 import { STANDARD_INPUT } from '../service/standard-streams.js';
 import {
   FileSource,
@@ -33,14 +32,6 @@ export function isRegularFile(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Why opening or reading failed, in the system's words: `no such file or directory`. */
-export function reasonOf(error: Error): string {
-  const { code, errno, message } = error as NodeJS.ErrnoException;
-  // zlib numbers its errors by itself.
-  if (code === undefined || code.startsWith('Z_')) return message;
-  return getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
 }
 
 function openUnseekable(path: string, stats: Stats): OctetSource {
