@@ -145,7 +145,6 @@ function wallOf({ wall }) {
   return wall;
 }
 
-/** States in a second of processor time: these programs do nothing but compute. */
-function perSecond({ states, user, sys }) {
-  return states / (user + sys);
+function perSecond({ states, wall }) {
+  return states / wall;
 }

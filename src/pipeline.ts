@@ -52,7 +52,7 @@ export function openMemory(ifmap: ReadonlyMap<string, number>, log: Log): FlowMe
       log.warn(`more than ${names} interface names: states of further ones are shown without an interface`);
     },
   });
-  return { rows: new FlowRows(JOINED_ROWS + BATCH), interfaces, tags: new TagTable() };
+  return { rows: new FlowRows(), interfaces, tags: new TagTable() };
 }
 
 export class Pipeline {

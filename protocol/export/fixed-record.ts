@@ -11,6 +11,7 @@ import {
   FLOW,
   ICMP,
   INTERFACES,
+  LAST_ROW,
   OBSERVED,
   OCTETS,
   PACKETS,
@@ -47,9 +48,6 @@ export interface Engine {
   readonly word: number;
 }
 
-/** Words. */
-const RECORD = 12;
-
 export function fixedRecordEncoder(
   { rows }: FlowMemory,
   room: MessageRoom,
@@ -63,9 +61,13 @@ export function fixedRecordEncoder(
   const clock = new MessageClock();
   const { times } = clock;
   const uptimes = rowUptimes(rows, clock);
-  const mostFitting = Math.floor((room.longest / 4 - headerLength) / RECORD);
-  const full = headerLength + RECORD * Math.min(mostRecords, mostFitting);
-  const out = new Int32Array(full);
+  /** Words. */
+  const recordLength = 12;
+  const mostFitting = Math.floor((room.longest / 4 - headerLength) / recordLength);
+  const full = headerLength + recordLength * Math.min(mostRecords, mostFitting);
+  /** Words, and as bits: like a row's number, an index that is cut to them needs no check. */
+  const longestMessage = 511;
+  const out = new Int32Array(longestMessage + recordLength);
   const octets = new Uint8Array(out.buffer);
   /** All ones in the word that has the flags. */
   const inNinth = format.flags.word === 9 ? -1 : 0;
@@ -79,60 +81,66 @@ export function fixedRecordEncoder(
   let clamped = 0;
   let clipped = 0;
 
+  /** One loop over the two directions of the rows: for the compiler loops in a loop have no constants. */
   function add(first: number, count: number): void {
-    for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
-      const directions = (words[row + FLOW]! >>> 8) & 255;
-      if (directions === 0) continue;
-      const side = sides[words[row + STATE]! & 3]!;
+    const stop = 2 * (first + count);
+    let part = 0;
+    let parts = 1;
+    for (let record = 2 * first; record < stop; record += part === 0 ? 1 : 0) {
+      const n = record >> 1;
+      const reply = record & 1;
+      const row = (n & LAST_ROW) * ROW;
+      const double = (n & LAST_ROW) * ROW_DOUBLES;
+      if (((words[row + FLOW]! >>> (8 + reply)) & 1) === 0) continue;
+      const side = sides[words[row + STATE]! & 255]!;
       const protocols = words[row + PROTOCOLS]!;
       if (((protocols >>> (8 * side)) & 255) !== 4) {
-        unsupported += (directions & 1) + (directions >>> 1);
+        unsupported++;
         continue;
       }
-      times[NOW] = doubles[n * ROW_DOUBLES + OBSERVED]!;
+      times[NOW] = doubles[double + OBSERVED]!;
       if (next !== headerLength && !uptimes.hold(n)) close();
-      const start = doubles[n * ROW_DOUBLES + START]!;
-      const end = doubles[n * ROW_DOUBLES + END]!;
-      // A type belongs to the forward record, and to the family that it is of.
-      const icmp = (words[row + ICMP]! << 16) & (((protocols >>> 1) & 1) - 1);
-      for (let reply = 0; reply < 2; reply++) {
-        if (((directions >>> reply) & 1) === 0) continue;
-        const view = 2 * side + reply;
-        const counters = row + REPLY_COUNTERS * reply;
-        const isLarge = (words[counters + OCTETS]! | words[counters + PACKETS]!) !== 0;
-        const parts = isLarge ? partsOf(counters) : 1;
-        for (let part = 0; part < parts; part++) {
-          if (next === headerLength) clock.open();
-          const at = next;
-          let uptime = start - times[BOOT]!;
-          let lastUptime = end - times[BOOT]!;
-          if (uptime < 0) {
-            clipped++;
-            uptime = 0;
-          }
-          if (lastUptime < 0) lastUptime = 0;
-          if (lastUptime > reach) lastUptime = reach;
-          if (end > times[LATEST]!) times[LATEST] = end;
-          const interfaces = row + INTERFACES + 2 * reply;
-          const description = words[row + DESCRIPTION + view]!;
-          const flags = (description >>> 24) << flagsShift;
-          out[at] = words[row + ADDRESSES + ADDRESS * view]!;
-          out[at + 1] = words[row + ADDRESSES + ADDRESS * (view ^ 1)]!;
-          out[at + 2] = 0;
-          out[at + 3] = (words[interfaces]! >>> 16) | (words[interfaces + 1]! & -65536);
-          out[at + 4] = isLarge ? share(counters + PACKETS, parts, part) : words[counters + PACKETS + 1]!;
-          out[at + 5] = isLarge ? share(counters + OCTETS, parts, part) : words[counters + OCTETS + 1]!;
-          out[at + 6] = swapOctets(uptime | 0);
-          out[at + 7] = swapOctets(lastUptime | 0);
-          out[at + 8] = words[row + PORTS + view]! | (icmp & (reply - 1));
-          out[at + 9] = ((description & 255) << 16) | (flags & inNinth);
-          out[at + 10] = flags & ~inNinth;
-          out[at + 11] = 0;
-          next = at + RECORD;
-          if (next === full) close();
-        }
+      if (next === headerLength) clock.open();
+      const end = doubles[double + END]!;
+      let startUptime = doubles[double + START]! - times[BOOT]!;
+      let endUptime = end - times[BOOT]!;
+      if (startUptime < 0) {
+        clipped++;
+        startUptime = 0;
       }
+      if (endUptime < 0) endUptime = 0;
+      if (endUptime > reach) endUptime = reach;
+      if (end > times[LATEST]!) times[LATEST] = end;
+      const counters = row + REPLY_COUNTERS * reply;
+      let octetCount = words[counters + OCTETS + 1]!;
+      let packetCount = words[counters + PACKETS + 1]!;
+      if ((words[counters + OCTETS]! | words[counters + PACKETS]!) !== 0) {
+        if (part === 0) parts = partsOf(counters);
+        octetCount = share(counters + OCTETS, parts, part);
+        packetCount = share(counters + PACKETS, parts, part);
+        part = part + 1 < parts ? part + 1 : 0;
+      }
+      const view = (2 * side + reply) & 3;
+      const interfaces = row + INTERFACES + 2 * reply;
+      const description = words[row + DESCRIPTION + view]!;
+      const flags = (description >>> 24) << flagsShift;
+      // A type belongs to the forward record, and to the family that it is of.
+      const icmp = (words[row + ICMP]! << 16) & (((protocols >>> 1) & 1) - 1) & (reply - 1);
+      const at = next & longestMessage;
+      out[at] = words[row + ADDRESSES + ADDRESS * view]!;
+      out[at + 1] = words[row + ADDRESSES + ADDRESS * (view ^ 1)]!;
+      out[at + 2] = 0;
+      out[at + 3] = (words[interfaces]! >>> 16) | (words[interfaces + 1]! & -65536);
+      out[at + 4] = packetCount;
+      out[at + 5] = octetCount;
+      out[at + 6] = swapOctets(startUptime | 0);
+      out[at + 7] = swapOctets(endUptime | 0);
+      out[at + 8] = words[row + PORTS + view]! | icmp;
+      out[at + 9] = ((description & 255) << 16) | (flags & inNinth);
+      out[at + 10] = flags & ~inNinth;
+      out[at + 11] = 0;
+      next = at + recordLength;
+      if (next === full) close();
     }
   }
 
@@ -152,7 +160,7 @@ export function fixedRecordEncoder(
 
   /** Sends the message that is being filled. NOW is set. */
   function close(): void {
-    const records = (next - headerLength) / RECORD;
+    const records = (next - headerLength) / recordLength;
     clock.close();
     const time = times[HEADER]!;
     const seconds = Math.floor(time / 1000);

@@ -41,16 +41,23 @@ export interface WriterOptions {
   readonly fixed?: readonly Template[];
   /** Templates stand in messages of their own, and each message holds one data set. */
   readonly oneSetPerMessage?: boolean;
+  /** Messages that the memory has room for behind the one that is being filled: from `extraAt` on, `limit` octets for each. */
+  readonly extraMessages?: number;
 }
 
 const SET_HEADER = 4;
+/** Octets behind the longest message: whoever copies four words at a turn may write three too many. */
+const SPARE = 12;
 const NO_SET = -1;
 const ENTERPRISE_BIT = 0x8000;
 
 /** The caller sets the time NOW of the clock, or calls `advance`, before it places records. */
 export class MessageWriter {
   readonly clock = new MessageClock();
-  /** The message that is being filled. */
+  /** Octets of a message, a multiple of 4, so that a set's padding always has its place. */
+  readonly limit: number;
+  readonly extraAt: number;
+  /** The memory: in front stands the message that is being filled. */
   readonly octets: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
@@ -67,13 +74,12 @@ export class MessageWriter {
   messages = 0;
   sentOctets = 0;
   flowRecords = 0;
+  readonly #message: Uint8Array;
   readonly #room: MessageRoom;
   readonly #dialect: Dialect;
   readonly #options: WriterOptions;
   readonly #oneSetPerMessage: boolean;
   readonly #header = new MessageHeader();
-  /** Octets of a message, so that a set's padding always has its place. */
-  readonly #limit: number;
   /** Templates in use, in the order of their first record. */
   readonly #templates: Template[];
   /** All of them have been announced often enough. */
@@ -98,8 +104,10 @@ export class MessageWriter {
     this.#dialect = dialect;
     this.#options = options;
     this.#header.domain = options.domain;
-    this.#limit = room.longest & ~3;
-    this.octets = new Uint8Array(this.#limit);
+    this.limit = room.longest & ~3;
+    this.extraAt = this.limit + SPARE;
+    this.octets = new Uint8Array(this.extraAt + (options.extraMessages ?? 0) * this.limit);
+    this.#message = this.octets.subarray(0, this.limit);
     this.words = new Int32Array(this.octets.buffer);
     this.view = new DataView(this.octets.buffer);
     this.#templates = [...(options.fixed ?? [])];
@@ -113,15 +121,34 @@ export class MessageWriter {
     return this.#room.keepsTemplates === true ? 1 : FIRST_ANNOUNCEMENTS;
   }
 
+  /** Octets of the records in a message that holds nothing else. */
+  get roomForRecords(): number {
+    return this.limit - this.#dialect.headerLength - SET_HEADER;
+  }
+
   /** Makes room for a record. Returns its offset in the message. */
   place(template: Template): number {
     const length = template.recordLength;
-    if (template !== this.#setTemplate || this.#at + length > this.#limit) this.#openSet(template);
+    if (template !== this.#setTemplate || this.#at + length > this.limit) this.#openSet(template);
     const at = this.#at;
     this.#at = at + length;
     this.#dataRecords++;
     if (!template.isOptions) this.#flowRecords++;
     return at;
+  }
+
+  /** Places the flow records that stand from `start` to `end` in the memory. */
+  placeAll(template: Template, start: number, end: number): void {
+    const length = template.recordLength;
+    for (let from = start; from < end; ) {
+      const at = this.place(template);
+      const more = Math.min(Math.floor((this.limit - this.#at) / length), (end - from) / length - 1);
+      this.#at += more * length;
+      this.#dataRecords += more;
+      this.#flowRecords += more;
+      this.octets.copyWithin(at, from, from + (1 + more) * length);
+      from += (1 + more) * length;
+    }
   }
 
   /** The data's clock is at `now`: sends the message if that has no place in it. */
@@ -284,7 +311,7 @@ export class MessageWriter {
   }
 
   #fits(octets: number): boolean {
-    return this.#at + octets <= this.#limit;
+    return this.#at + octets <= this.limit;
   }
 
   #startMessage(): void {
@@ -329,7 +356,7 @@ export class MessageWriter {
     this.messages++;
     this.sentOctets += length;
     this.flowRecords += records;
-    this.#room.send(this.octets, length, records);
+    this.#room.send(this.#message, length, records);
     this.onSent?.();
   }
 }

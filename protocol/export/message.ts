@@ -7,6 +7,8 @@ export interface MessageRoom {
   readonly longest: number;
   /** What was announced once is known for good, as in a file or a connection: templates are not repeated. */
   readonly keepsTemplates?: boolean;
+  /** It sends messages of one length with fewer calls: records may wait for others of their template. */
+  readonly prefersOneLength?: boolean;
   /** Copies the first `length` of `octets` as a message of `records` flow records. */
   send(octets: Uint8Array, length: number, records: number): void;
 }

@@ -6,9 +6,9 @@ import type { NatView } from '../flow/terms.js';
 export const ORIGINAL = 0;
 export const TRANSLATED = 1;
 
-/** By pf's direction. A lookup, because no processor can predict a state's direction. */
+/** By pf's direction, an octet. A lookup, because no processor can predict a state's direction. */
 export function sidesShown(view: NatView): Int32Array {
-  const sides = new Int32Array(4);
+  const sides = new Int32Array(256);
   sides[INBOUND] = view === 'original' ? ORIGINAL : TRANSLATED;
   sides[OUTBOUND] = view === 'translated' ? TRANSLATED : ORIGINAL;
   return sides;

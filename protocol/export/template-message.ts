@@ -8,6 +8,7 @@ import {
   FLOW,
   INTERFACE,
   JOINED,
+  LAST_ROW,
   OBSERVED,
   ORIGIN,
   OTHER_INTERFACE,
@@ -41,6 +42,8 @@ import { type ExportCounts, ExportStatistics } from './statistics.js';
 import { FlowTemplate } from './template.js';
 import { FIRST_EVENT, FIRST_FLOW } from './template-id.js';
 import { rowUptimes } from './uptime.js';
+import { WAITING_MESSAGES, WaitingRecords } from './waiting-records.js';
+import { wireTimes } from './wire-time.js';
 
 export interface TemplateOptions {
   readonly nat: NatView;
@@ -76,10 +79,15 @@ export function templateEncoder(
   const templates: (FlowTemplate | undefined)[] = new Array(KINDS).fill(undefined);
   const eventTemplates: (FlowTemplate | undefined)[] = [];
   const fixed = profile.fixed.map(addTemplate);
-  const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage });
+  // Uptimes are counted from the boot of their message, which must be open.
+  const canWait = room.prefersOneLength === true && !hasUptimes && !oneSetPerMessage;
+  const extraMessages = canWait ? WAITING_MESSAGES : 0;
+  const writer = new MessageWriter(room, dialect, { ...options, fixed, oneSetPerMessage, extraMessages });
+  const waiting = canWait ? new WaitingRecords(writer) : undefined;
   const { words: out, octets: outOctets, view: outView } = writer;
   const { times } = writer.clock;
   const uptimes = rowUptimes(rows, writer.clock);
+  const fillTimes = wireTimes(rows);
   const exportOptions = own && new ExportOptions(writer, own.dialect, own.choice, options.domain);
   const announcesNames = own?.choice.names ?? false;
   const hasStatistics = counts !== undefined && options.domain !== 0;
@@ -111,14 +119,15 @@ export function templateEncoder(
 
   function add(first: number, count: number): void {
     for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
+      const row = (n & LAST_ROW) * ROW;
       const flow = words[row + FLOW]!;
       const directions = (flow >>> 8) & 255;
       if (directions === 0) continue;
       advance(n);
+      if (!hasUptimes) fillTimes(n);
       if (announcesNames) useInterfaces(row);
       // What a flow is cannot be predicted: its kind is put together without branches.
-      const side = sides[words[row + STATE]! & 3]!;
+      const side = sides[words[row + STATE]! & 255]!;
       const protocols = words[row + PROTOCOLS]!;
       const facts = words[row + FACTS]!;
       const isSix = (protocols >>> (8 * side + 1)) & 1;
@@ -144,35 +153,47 @@ export function templateEncoder(
 
   /** The data's clock goes on to the row: sends the message if the row has no place in it. */
   function advance(n: number): void {
-    times[NOW] = doubles[n * ROW_DOUBLES + OBSERVED]!;
+    times[NOW] = doubles[(n & LAST_ROW) * ROW_DOUBLES + OBSERVED]!;
     if (hasUptimes ? !uptimes.hold(n) : times[NOW]! > times[HOLDS_UNTIL]!) writer.close();
+    waiting?.sendOld();
   }
 
   /** Writes a record of the row. `view` is two times the side of the NAT, and 1 more for replies. */
   function write(n: number, kind: number, view: number): void {
     const template = templates[kind] ?? addTemplate(kind);
-    const at = writer.place(template);
+    const at = waiting === undefined ? writer.place(template) : waiting.place(template, kind);
     if (hasUptimes) clipped += uptimes.fill(n);
-    copy(template, n * ROW, view, at);
+    copy(template, (n & LAST_ROW) * ROW, view, at);
   }
 
-  function copy(
-    { copies, wordCount, octetCount }: FlowTemplate,
-    row: number,
-    view: number,
-    at: number,
-  ): void {
-    let from = (wordCount + octetCount) * view;
-    const octets = from + wordCount;
+  /** Copies a record out of the row to `at`. */
+  function copy(template: FlowTemplate, row: number, view: number, at: number): void {
+    if ((at & 3) === 0) copyWords(template.words, template.wordsListed, row, view, at >> 2);
+    else copyUnaligned(template, row, view, at);
+    if (template.octetCount > 0) copyOctets(template, row, view, at + 4 * template.wordCount);
+  }
+
+  /** Four words at a turn: those that are too many the next record overwrites. */
+  function copyWords(copies: Uint8Array, count: number, row: number, view: number, at: number): void {
     let to = at;
-    if ((at & 3) === 0) {
-      for (let word = at >>> 2; from < octets; word++) out[word] = words[row + copies[from++]!]!;
-      to += 4 * wordCount;
-    } else {
-      for (; from < octets; to += 4) outView.setInt32(to, words[row + copies[from++]!]!, true);
+    for (let from = count * view; from < count * (view + 1); from += 4) {
+      out[to] = words[row + copies[from]!]!;
+      out[to + 1] = words[row + copies[from + 1]!]!;
+      out[to + 2] = words[row + copies[from + 2]!]!;
+      out[to + 3] = words[row + copies[from + 3]!]!;
+      to += 4;
     }
-    for (const end = octets + octetCount; from < end; )
-      outOctets[to++] = rowOctets[4 * row + copies[from++]!]!;
+  }
+
+  function copyUnaligned(template: FlowTemplate, row: number, view: number, at: number): void {
+    const { words: copies, wordsListed, wordCount } = template;
+    for (let word = 0; word < wordCount; word++)
+      outView.setInt32(at + 4 * word, words[row + copies[view * wordsListed + word]!]!, true);
+  }
+
+  function copyOctets({ octets, octetCount }: FlowTemplate, row: number, view: number, at: number): void {
+    for (let octet = 0; octet < octetCount; octet++)
+      outOctets[at + octet] = rowOctets[4 * row + octets[view * octetCount + octet]!]!;
   }
 
   function addTemplate(kind: number): FlowTemplate {
@@ -208,11 +229,16 @@ export function templateEncoder(
       eventTemplates[kind] ?? new FlowTemplate(FIRST_EVENT + kind, profile.eventElements(kind));
     eventTemplates[kind] = template;
     writer.advance(doubles[n * ROW_DOUBLES + OBSERVED]!);
+    // What happened before is told before.
+    waiting?.send();
+    fillTimes(n);
     copy(template, n * ROW, 0, writer.place(template));
   }
 
   function flush(now: number): void {
-    writer.flush(now);
+    times[NOW] = now;
+    waiting?.send();
+    writer.close();
   }
 
   return {

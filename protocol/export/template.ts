@@ -37,26 +37,33 @@ export class FlowTemplate extends Template {
   readonly octetCount: number;
   /**
    * Of each view (two times the side of the NAT, and 1 for replies) the list of its words, counted in words from the start of
-   * the row, and behind them that of its octets, counted in octets.
+   * the row. The lists are filled up with zeros to `wordsListed`, a multiple of four.
    */
-  readonly copies: Int32Array;
+  readonly words: Uint8Array;
+  readonly wordsListed: number;
+  /** Of each view the list of the octets behind them, counted in octets. */
+  readonly octets: Uint16Array;
 
   constructor(id: number, names: readonly FlowElement[]) {
     const elements = names.map((name) => ELEMENTS[name]);
     super(id, elements);
-    const octets = VIEWS.map((view) => elements.flatMap((element) => octetsOf(element, view)));
+    const places = VIEWS.map((view) => elements.flatMap((element) => octetsOf(element, view)));
     const isWord = (at: number) =>
-      octets.every((own) => own[at]! % 4 === 0 && [1, 2, 3].every((i) => own[at + i] === own[at]! + i));
+      places.every((own) => own[at]! % 4 === 0 && [1, 2, 3].every((i) => own[at + i] === own[at]! + i));
     let at = 0;
     while (at + 4 <= this.recordLength && isWord(at)) at += 4;
     this.wordCount = at / 4;
     this.octetCount = this.recordLength - at;
-    this.copies = Int32Array.from(
-      octets.flatMap((own) => [
-        ...own.slice(0, at).flatMap((octet, i) => (i % 4 === 0 ? [octet / 4] : [])),
-        ...own.slice(at),
-      ]),
-    );
+    this.wordsListed = (this.wordCount + 3) & ~3;
+    this.words = new Uint8Array(VIEWS.length * this.wordsListed);
+    for (const view of VIEWS) {
+      const own = places[view].slice(0, at).filter((_, octet) => octet % 4 === 0);
+      this.words.set(
+        own.map((place) => place / 4),
+        view * this.wordsListed,
+      );
+    }
+    this.octets = Uint16Array.from(places.flatMap((own) => own.slice(at)));
   }
 }
 

@@ -4,7 +4,7 @@
  * at 49.7 days of running. No time is before 1970.
  */
 import { swapOctets } from '../flow/byte-order.js';
-import { END, OBSERVED, ROW, ROW_DOUBLES, START, UPTIMES } from '../flow/row.js';
+import { END, LAST_ROW, OBSERVED, ROW, ROW_DOUBLES, START, UPTIMES } from '../flow/row.js';
 import type { FlowRows } from '../flow/rows.js';
 import {
   BOOT,
@@ -54,20 +54,21 @@ export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock
   const reach = REACH;
   return {
     hold(n) {
-      const observed = doubles[n * ROW_DOUBLES + OBSERVED]!;
+      const observed = doubles[(n & LAST_ROW) * ROW_DOUBLES + OBSERVED]!;
       if (observed > times[HOLDS_UNTIL]!) return false;
       // The data's clock was set back.
-      const isClipped = doubles[n * ROW_DOUBLES + START]! < times[BOOT]!;
+      const isClipped = doubles[(n & LAST_ROW) * ROW_DOUBLES + START]! < times[BOOT]!;
       return !isClipped || observed >= times[OPENED]! || times[BOOT] === 0;
     },
     fill(n) {
       const boot = times[BOOT]!;
-      const end = doubles[n * ROW_DOUBLES + END]!;
-      const startUptime = doubles[n * ROW_DOUBLES + START]! - boot;
+      const end = doubles[(n & LAST_ROW) * ROW_DOUBLES + END]!;
+      const startUptime = doubles[(n & LAST_ROW) * ROW_DOUBLES + START]! - boot;
       const endUptime = end - boot;
       if (end > times[LATEST]!) times[LATEST] = end;
-      words[n * ROW + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
-      words[n * ROW + UPTIMES + 1] = endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
+      words[(n & LAST_ROW) * ROW + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
+      words[(n & LAST_ROW) * ROW + UPTIMES + 1] =
+        endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
       return startUptime < 0 ? 1 : 0;
     },
   };

@@ -55,6 +55,10 @@ export function addressFamily(af: number): number {
 export const PORT_MASKS = new Int32Array(256);
 for (const protocol of [TCP, UDP, SCTP]) PORT_MASKS[protocol] = -1;
 
+/** By protocol: all ones where it is TCP. */
+export const TCP_MASKS = new Int32Array(256);
+TCP_MASKS[TCP] = -1;
+
 export function hasPorts(protocol: number): boolean {
   return PORT_MASKS[protocol] !== 0;
 }

@@ -8,6 +8,14 @@ export const ROW = 76;
 export const ROW_OCTETS = 4 * ROW;
 export const ROW_DOUBLES = ROW / 2;
 
+/** Rows that the stages of a pipeline share, at most: a power of two. */
+export const ROWS = 512;
+/**
+ * The number of the last of them. What runs for every state cuts a row's number to its bits: the compiler then knows that no
+ * index into the rows can be out of range, and leaves the checks out.
+ */
+export const LAST_ROW = ROWS - 1;
+
 /** Wire: the state's id, two words, and its creatorid. */
 export const ID = 0;
 export const CREATOR = 2;
@@ -79,7 +87,7 @@ export const COUNTERS_AGE = 52;
 export const OTHER_INTERFACE = 53;
 export const OTHER_ID = 54;
 
-/** Wire: milliseconds since the epoch, two words each. A time before 1970 is 0. */
+/** Wire: milliseconds since the epoch, two words each; a time before 1970 is 0. The encoder fills them in. */
 export const START_WIRE = 56;
 export const END_WIRE = 58;
 /** Wire: start and end since the boot of the message, for NetFlow v9. The encoder fills them in. */

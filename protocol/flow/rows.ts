@@ -5,7 +5,7 @@
  * Words are written through `words` and `doubles`; numbers in wire order are read through `view`.
  */
 import type { InterfaceTable } from './interface.js';
-import { ROW_OCTETS } from './row.js';
+import { ROW_OCTETS, ROWS } from './row.js';
 import type { TagTable } from './tags.js';
 
 export class FlowRows {
@@ -14,8 +14,7 @@ export class FlowRows {
   readonly doubles: Float64Array;
   readonly view: DataView;
 
-  /** For `capacity` rows. */
-  constructor(capacity: number) {
+  constructor(capacity = ROWS) {
     const memory = new ArrayBuffer(capacity * ROW_OCTETS);
     this.capacity = capacity;
     this.words = new Int32Array(memory);
@@ -24,14 +23,14 @@ export class FlowRows {
   }
 }
 
-/** What the stages of a pipeline share: the rows, and the interfaces and tags whose numbers stand in them. */
+/** What the stages of a pipeline share: ROWS rows, and the interfaces and tags whose numbers stand in them. */
 export interface FlowMemory {
   readonly rows: FlowRows;
   readonly interfaces: InterfaceTable;
   readonly tags: TagTable;
 }
 
-/** Consecutive rows of the memory, of which the first `count` are in use. */
+/** Consecutive rows of the shared memory, of which the first `count` are in use. */
 export class RowRange {
   readonly rows: FlowRows;
   /** Number of the first row. */
@@ -40,6 +39,8 @@ export class RowRange {
   count = 0;
 
   constructor(rows: FlowRows, first: number, capacity: number) {
+    if (first + capacity > Math.min(rows.capacity, ROWS))
+      throw new RangeError(`no row ${first + capacity - 1}`);
     this.rows = rows;
     this.first = first;
     this.capacity = capacity;

@@ -24,6 +24,7 @@ import {
   IDENTIFIERS,
   INTERFACE,
   INTERFACE_FROM_RECORD,
+  LAST_ROW,
   NEVER_SYNCED,
   OBSERVED,
   OCTETS,
@@ -74,14 +75,13 @@ export function stateReader({ rows, interfaces, tags }: FlowMemory): StateReader
     const { ends } = layout;
     const time = clock[0]! * 1000 + clock[1]!;
     let unreadable = 0;
-    let row = first * ROW;
-    let double = first * ROW_DOUBLES + OBSERVED;
     const stop = start + count * stride;
-    for (let at = start; at < stop; at += stride, row += ROW, double += ROW_DOUBLES) {
+    for (let at = start, n = first; at < stop; at += stride, n++) {
+      const row = (n & LAST_ROW) * ROW;
       const direction = wire.getUint8(at + layout.direction);
       let family = families[wire.getUint8(at + layout.family)]!;
       let protocol = wire.getUint8(at + layout.protocol);
-      doubles[double] = time;
+      doubles[(n & LAST_ROW) * ROW_DOUBLES + OBSERVED] = time;
       words[row + PROTOCOLS] = family | (family << 8) | (protocol << 16) | (protocol << 24);
       // Directions are 1 and 2.
       if (family === 0 || ((direction - 1) & 0xfe) !== 0) {
@@ -175,8 +175,7 @@ export function stateReader({ rows, interfaces, tags }: FlowMemory): StateReader
         words[row + INTERFACE] = number;
         words[row + FACTS]! |= number === NO_INTERFACE ? 0 : INTERFACE_FROM_RECORD;
       }
-      const isIcmp = protocol === ICMP || protocol === ICMP6;
-      if (isIcmp && layout.tellsIcmpType && wire.getUint8(at + layout.wireFamily) !== 0) {
+      if (layout.tellsIcmpType && isIcmp(protocol) && wire.getUint8(at + layout.wireFamily) !== 0) {
         const id = ((port & 255) << 8) | (port >>> 8);
         const type = ((otherPort & 255) << 8) | (otherPort >>> 8);
         words[row + FACTS]! |= icmpFacts(id, type, words[row + PROTOCOLS]! & 255, protocol);
@@ -213,6 +212,10 @@ function routeOf(layout: StateLayout, wire: DataView, at: number, interfaces: In
   const kind = wire.getUint8(at + layout.route);
   if (kind !== ROUTE_TO && kind !== REPLY_TO) return 0;
   return interfaces.numberAt(wire, at + layout.routeInterface) | (kind << 24);
+}
+
+function isIcmp(protocol: number): boolean {
+  return protocol === ICMP || protocol === ICMP6;
 }
 
 function otherIcmp(protocol: number): number {

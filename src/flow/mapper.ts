@@ -1,10 +1,11 @@
 /** From states that ended to flows: which of them are wanted, and which records each has. */
-import { CLOSING, TCP, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
+import { CLOSING, TCP_MASKS, TIME_WAIT } from '../../protocol/flow/pf-terms.js';
 import {
   AGE,
   END,
   EXPIRE,
   FLOW,
+  LAST_ROW,
   OBSERVED,
   OCTETS,
   ORIGIN,
@@ -45,9 +46,11 @@ export interface FlowMapper {
 
 /** By the state of a peer: 1 where it has sent its FIN, or a reset was seen. */
 const IS_DONE = new Uint8Array(256).fill(1, CLOSING, TIME_WAIT + 1);
-const DIRECTIONS = 0xff00;
 
-/** Makes the mapper of a pipeline, whose flows go to `next`. Its loops run for every state: they hold no more than they need. */
+/**
+ * Makes the mapper of a pipeline, whose flows go to `next`. Its loops run for every state: they hold no more than they need,
+ * and branch on nothing that cannot be predicted, as protocols and directions.
+ */
 export function flowMapper(
   memory: FlowMemory,
   filter: StateFilter,
@@ -58,17 +61,20 @@ export function flowMapper(
   const { states, skipped } = statistics;
   const halves = new HalfDetector(memory.rows, statistics.halves);
   const isDone = IS_DONE;
+  const tcp = TCP_MASKS;
+  const directionsInFlow = 0xff00;
 
   function describeDeleted(first: number, count: number): void {
     for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
-      const time = doubles[n * ROW_DOUBLES + OBSERVED]!;
+      const row = (n & LAST_ROW) * ROW;
+      const double = (n & LAST_ROW) * ROW_DOUBLES;
+      const time = doubles[double + OBSERVED]!;
       const age = words[row + AGE]!;
       // An age with its highest bit set comes of a clock that was set back.
-      doubles[n * ROW_DOUBLES + START] = age < 0 ? time : time - 1000 * age;
-      doubles[n * ROW_DOUBLES + END] = time;
+      doubles[double + START] = age < 0 ? time : time - 1000 * age;
+      doubles[double + END] = time;
       const state = words[row + STATE]!;
-      const isTcp = ((words[row + PROTOCOLS]! >>> 16) & 255) === TCP ? 1 : 0;
+      const isTcp = tcp[(words[row + PROTOCOLS]! >>> 16) & 255]!;
       const isClosed = isTcp & isDone[(state >>> 16) & 255]! & isDone[state >>> 24]!;
       const reason =
         words[row + EXPIRE] !== 0 ? FORCED_END : IDLE_TIMEOUT + (END_OF_FLOW - IDLE_TIMEOUT) * isClosed;
@@ -79,15 +85,16 @@ export function flowMapper(
 
   function ended(first: number, count: number): void {
     halves.add(first, count);
+    const { takesAll } = filter;
     let total = 0;
     let exported = 0;
     for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
-      const flow = words[row + FLOW]! & ~DIRECTIONS;
+      const row = (n & LAST_ROW) * ROW;
+      const flow = words[row + FLOW]! & ~directionsInFlow;
       words[row + FLOW] = flow;
       if (words[row + PROTOCOLS] === 0) continue;
       total++;
-      if (!filter.takesAll && isSkipped(n, flow & 255)) continue;
+      if (!takesAll && isSkipped(n, flow & 255)) continue;
       const forward = words[row + PACKETS]! | words[row + PACKETS + 1]!;
       const reply = words[row + PACKETS + REPLY_COUNTERS]! | words[row + PACKETS + REPLY_COUNTERS + 1]!;
       // Nearly every state has packets in both directions.
@@ -102,7 +109,7 @@ export function flowMapper(
   }
 
   function lives(row: number): void {
-    const flow = words[row * ROW + FLOW]! & ~DIRECTIONS;
+    const flow = words[row * ROW + FLOW]! & ~directionsInFlow;
     const isWanted = filter.reasonToSkip(row, flow & 255) === undefined;
     const directions = isWanted
       ? seen(row * ROW, flow & 255, FORWARD) | seen(row * ROW + REPLY_COUNTERS, flow & 255, REPLY)

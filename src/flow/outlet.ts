@@ -1,6 +1,6 @@
 /** The last stage before the sinks: counts the flows, and brings what their records show into wire order. */
 import { preparer } from '../../protocol/flow/prepare.js';
-import { FLOW, OCTETS, PACKETS, REPLY_COUNTERS, ROW, ROW_OCTETS } from '../../protocol/flow/row.js';
+import { FLOW, LAST_ROW, OCTETS, PACKETS, REPLY_COUNTERS, ROW, ROW_OCTETS } from '../../protocol/flow/row.js';
 import type { FlowConsumer, FlowMemory } from '../../protocol/flow/rows.js';
 import { EXACT, FORWARD, PROVENANCE, REPLY } from '../../protocol/flow/terms.js';
 import type { Statistics } from '../observe/statistics.js';
@@ -17,14 +17,14 @@ export function outlet(memory: FlowMemory, statistics: Statistics, next: FlowCon
     let octetsLow = 0;
     let packetsLow = 0;
     for (let n = first; n < first + count; n++) {
-      const row = n * ROW;
+      const row = (n & LAST_ROW) * ROW;
       const flow = words[row + FLOW]!;
       const directions = (flow >>> 8) & 255;
       if (directions === 0) continue;
       const records = directions === (FORWARD | REPLY) ? 2 : 1;
       if ((flow & 255) === EXACT) exact += records;
       else counters[PROVENANCE[flow & 255]!] += records;
-      const at = n * ROW_OCTETS;
+      const at = (n & LAST_ROW) * ROW_OCTETS;
       octetsLow +=
         view.getUint32(at + 4 * (OCTETS + 1)) + view.getUint32(at + 4 * (OCTETS + REPLY_COUNTERS + 1));
       packetsLow +=

@@ -61,6 +61,8 @@ export async function openUdp(options: UdpOptions): Promise<UdpTransport> {
 
 export class UdpTransport implements Transport {
   readonly longest: number;
+  /** A conversion as fast as possible. Live, and at a pace, calls do not matter: flows go out in their order. */
+  readonly prefersOneLength: boolean;
   readonly sent = new Delivered();
   readonly lost = new Delivered();
   errors = 0;
@@ -93,6 +95,7 @@ export class UdpTransport implements Transport {
     this.#options = options;
     this.#family = family;
     this.#marks = options.pace === UNPACED ? MARKS : PACED_MARKS;
+    this.prefersOneLength = options.pace === UNPACED && options.queueOctets === undefined;
     this.longest = options.maxMessage ?? LONGEST[family];
   }
 

@@ -1,17 +1,6 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
 import { preparer } from '../../protocol/flow/prepare.js';
-import {
-  DESCRIPTION,
-  END_WIRE,
-  EVENT,
-  FLOW,
-  ICMP,
-  INTERFACES,
-  ROW,
-  ROW_OCTETS,
-  START_WIRE,
-} from '../../protocol/flow/row.js';
+import { DESCRIPTION, EVENT, FLOW, ICMP, INTERFACES, ROW, ROW_OCTETS } from '../../protocol/flow/row.js';
 import { type Sample, SampleRows } from '../peer/flow-sample.js';
 
 /** What stands in the export words of a sample's row, read as it will leave. */
@@ -23,8 +12,6 @@ function wireOf(sample: Sample) {
   const octets = (word: number) => [0, 1, 2, 3].map((n) => view.getUint8(at(word) + n));
   return {
     ifIndexes: [0, 1, 2, 3].map((n) => view.getUint32(at(INTERFACES + n))),
-    start: view.getBigUint64(at(START_WIRE)),
-    end: view.getBigUint64(at(END_WIRE)),
     forward: octets(DESCRIPTION),
     reply: octets(DESCRIPTION + 1),
     translated: octets(DESCRIPTION + 2),
@@ -35,22 +22,6 @@ function wireOf(sample: Sample) {
 }
 
 describe('the export words of a row', () => {
-  it('have times as milliseconds, cut to whole ones, and none before 1970', () => {
-    const time = fc.oneof(
-      fc.integer({ min: -5000, max: 5000 }),
-      fc.double({ min: 0, max: 2 ** 43, noNaN: true }),
-      fc.constantFrom(-1e15, 999.999, 2 ** 32 - 1, 2 ** 32, 2 ** 51 - 1, 2 ** 53 - 1),
-    );
-    fc.assert(
-      fc.property(time, time, (start, end) => {
-        const wire = wireOf({ start, end });
-        const whole = (time: number) => BigInt(Math.floor(Math.max(0, time)));
-        expect([wire.start, wire.end]).to.deep.equal([whole(start), whole(end)]);
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
   it('have the interface where an inbound state enters and an outbound one leaves, swapped for replies', () => {
     expect(wireOf({ state: { direction: 'in' } }).ifIndexes).to.deep.equal([7, 0, 0, 7]);
     expect(wireOf({ state: { direction: 'out' } }).ifIndexes).to.deep.equal([0, 7, 7, 0]);

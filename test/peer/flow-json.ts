@@ -3,7 +3,7 @@
  * of any size are bigints where they are counters.
  */
 import { FlowView } from '../../protocol/flow/flow-view.js';
-import { DESCRIPTION, END_WIRE, ICMP, ROW_OCTETS, START_WIRE } from '../../protocol/flow/row.js';
+import { DESCRIPTION, ICMP, ROW_OCTETS } from '../../protocol/flow/row.js';
 import type { FlowMemory } from '../../protocol/flow/rows.js';
 import { addressText } from './address.js';
 
@@ -36,6 +36,11 @@ export interface FlowJsonPf {
 const KINDS = ['exact', 'partial', 'tcpseq', 'none'] as const;
 const ORIGINS = ['delete', 'update', 'insert', 'pfctl', 'sequence'] as const;
 
+/** A time as JSON lines and IPFIX show it. */
+function wholeTime(time: number): number {
+  return Math.floor(Math.max(time, 0));
+}
+
 /** The records of the flow in a row, which the mapper has prepared: forward first; none where the row is no flow. */
 export function recordsOf(memory: FlowMemory, row: number): FlowJson[] {
   const { directions } = new FlowView(memory.rows, row);
@@ -47,7 +52,6 @@ export function recordsOf(memory: FlowMemory, row: number): FlowJson[] {
 function record({ rows, interfaces }: FlowMemory, row: number, reply: 0 | 1): FlowJson {
   const flow = new FlowView(rows, row);
   const at = row * ROW_OCTETS;
-  const time = (word: number) => Number(rows.view.getBigUint64(at + 4 * word));
   const description = at + 4 * (DESCRIPTION + reply);
   const octet = (place: number) => rows.view.getUint8(place);
   const { family, translatedFamily, protocol, icmpType } = flow;
@@ -69,8 +73,8 @@ function record({ rows, interfaces }: FlowMemory, row: number, reply: 0 | 1): Fl
       : {}),
   };
   return {
-    flowStartMilliseconds: time(START_WIRE),
-    flowEndMilliseconds: time(END_WIRE),
+    flowStartMilliseconds: wholeTime(flow.start),
+    flowEndMilliseconds: wholeTime(flow.end),
     [`sourceIPv${family}Address`]: addressText(flow.address(source)),
     [`destinationIPv${family}Address`]: addressText(flow.address(destination)),
     ...(hasPorts

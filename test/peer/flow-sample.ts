@@ -3,6 +3,7 @@ import type { FlowEncoder, MessageRoom } from '../../protocol/export/message.js'
 import { FlowView } from '../../protocol/flow/flow-view.js';
 import { InterfaceTable } from '../../protocol/flow/interface.js';
 import { preparer } from '../../protocol/flow/prepare.js';
+import { ROWS } from '../../protocol/flow/row.js';
 import { type FlowMemory, FlowRows } from '../../protocol/flow/rows.js';
 import { TagTable } from '../../protocol/flow/tags.js';
 import { END_OF_FLOW, EXACT, FORWARD, FROM_DELETE, REPLY } from '../../protocol/flow/terms.js';
@@ -85,6 +86,7 @@ export class SampleRows {
   readonly #view: FlowView;
 
   constructor(capacity = 64, interfaces = new InterfaceTable(new Map([['em1', 7]]))) {
+    if (capacity > ROWS) throw new RangeError(`stages share ${ROWS} rows at most`);
     this.rows = new FlowRows(capacity);
     this.interfaces = interfaces;
     this.#view = new FlowView(this.rows);

@@ -183,10 +183,10 @@ describe('a sink with acknowledgements', () => {
   });
 
   it('loses nothing from a producer that pauses when asked to, and keeps to its window', async () => {
-    const samples = rowsOf(1000);
+    const samples = rowsOf(500);
     const sink = new AcknowledgedSink(samples, server.store, BOUNDS);
     let pauses = 0;
-    for (let row = 0; row < 1000; row += 5) {
+    for (let row = 0; row < 500; row += 5) {
       sink.add(row, 5);
       if (!sink.isCongested) continue;
       pauses++;
@@ -200,8 +200,8 @@ describe('a sink with acknowledgements', () => {
     await closed;
     expect(pauses).to.be.above(3);
     expect(server.most).to.equal(BOUNDS.window);
-    expect(sorted(server.stored)).to.deep.equal(numbers(1000));
-    expect(sink.result).to.include({ records: 1000, lostRecords: 0, errors: 0 });
+    expect(sorted(server.stored)).to.deep.equal(numbers(500));
+    expect(sink.result).to.include({ records: 500, lostRecords: 0, errors: 0 });
   });
 
   it('tries again what was refused, and counts what was refused too often as lost', async () => {
