@@ -59,7 +59,7 @@ export const TAG = 38;
  * translated view in the high ones. In ICMP it is an id.
  */
 export const IDENTIFIERS = 39;
-/** Up to here is what the state table keeps of a state: an even number of words. */
+/** Up to here is what the state table keeps of a state: a multiple of four words. */
 export const KEPT = 40;
 
 /** Seconds since the state was made and seconds left to live; the peers' lowest unacknowledged sequence numbers. */

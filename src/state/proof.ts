@@ -4,26 +4,44 @@
  * without a sign of traffic after T are final when the state then ends at T + R, of age.
  */
 import { BEGINNING_SEEN, SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
-import type { StateTable } from './table.js';
+import type { PeerReport, StateTable } from './table.js';
 
 /** Milliseconds. A kill hides its last second; a state that ends earlier than its time was killed. */
 const KILL_HIDES = 1000;
 /** An expired state waits for pf's next purge. */
 const LONGEST_PURGE = 25_000;
 
-/** Whether the state in `slot`, which ends now, ends with the counters that were reported. `lastLoss` is when messages were last lost. */
-export function areFinal(table: StateTable, slot: number, lastLoss: number): boolean {
+/**
+ * How a state ends that is deleted now. `final`: of age, with the counters that were reported. `killed`: before its time, which
+ * is known without traffic and losses since the report. Else nothing is proven.
+ */
+export type Ending = 'final' | 'killed' | 'unproven';
+
+/** How the state in `slot` ends now. `lastLoss` is when messages were last lost. */
+export function endingOf(table: StateTable, slot: number, lastLoss: number): Ending {
   const flags = table.flags(slot);
-  if ((flags & UNPROVABLE) !== 0) return false;
-  const peer = table.peer(slot);
+  if ((flags & UNPROVABLE) !== 0) return 'unproven';
   const countedAt = table.countedAt(slot);
-  const traffic = peer === undefined ? table.lastSign(slot) : peer.ownTraffic;
+  const peer = table.peer(slot);
+  if (peer !== undefined) return areFinalWith(peer, table, slot, lastLoss) ? 'final' : 'unproven';
+  const remaining = table.remaining(slot);
+  // Unknown where who reported does not say.
+  if (remaining < 0 || !isSilent(countedAt, table.lastSign(slot), lastLoss)) return 'unproven';
+  const now = table.now[0]!;
+  const expiresAt = countedAt + 1000 * remaining;
+  if (now < expiresAt - KILL_HIDES) return 'killed';
   // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
-  const isOtherKnown =
-    !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0 || (peer !== undefined && peer.countedAt > 0);
+  const isOtherKnown = !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0;
+  return isOtherKnown && now <= expiresAt + LONGEST_PURGE ? 'final' : 'unproven';
+}
+
+/** Whether the counters of both firewalls are final. */
+function areFinalWith(peer: PeerReport, table: StateTable, slot: number, lastLoss: number): boolean {
+  const flags = table.flags(slot);
+  const isOtherKnown = !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0 || peer.countedAt > 0;
   if (!isOtherKnown) return false;
-  const isSilentSince = isSilent(countedAt, traffic, lastLoss);
-  if (peer === undefined) return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
+  const countedAt = table.countedAt(slot);
+  const isSilentSince = isSilent(countedAt, peer.ownTraffic, lastLoss);
   const needsOwn = (flags & SHOWED_TRAFFIC) !== 0 || table.isCounted(slot);
   const needsPeer = peer.showedTraffic || peer.isCounted;
   const isPeerSilent = peer.isCounted && isSilent(peer.countedAt, peer.traffic, lastLoss);
@@ -32,14 +50,6 @@ export function areFinal(table: StateTable, slot: number, lastLoss: number): boo
   const isPeerLater = needsPeer && (!needsOwn || peer.countedAt > countedAt);
   if (isPeerLater) return isOfAge(table, peer.countedAt, peer.remaining);
   return isSilentSince && isOfAge(table, countedAt, table.remaining(slot));
-}
-
-/** Whether the state ends before its time: it was killed. Only without traffic and losses since the report is its time known. */
-export function isKilled(table: StateTable, slot: number, lastLoss: number): boolean {
-  if ((table.flags(slot) & UNPROVABLE) !== 0 || table.peer(slot) !== undefined) return false;
-  const countedAt = table.countedAt(slot);
-  const isTimeKnown = isSilent(countedAt, table.lastSign(slot), lastLoss) && table.remaining(slot) >= 0;
-  return isTimeKnown && table.now[0]! < countedAt + 1000 * table.remaining(slot) - KILL_HIDES;
 }
 
 const NOBODY: readonly number[] = [];
@@ -60,7 +70,6 @@ function isSilent(countedAt: number, traffic: number, lastLoss: number): boolean
 }
 
 function isOfAge({ now }: StateTable, countedAt: number, remaining: number): boolean {
-  // Unknown where who reported does not say.
   if (remaining < 0) return false;
   const expiresAt = countedAt + 1000 * remaining;
   return now[0]! >= expiresAt - KILL_HIDES && now[0]! <= expiresAt + LONGEST_PURGE;

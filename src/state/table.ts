@@ -173,7 +173,7 @@ export class StateTable {
       const slot = this.#index.guess(n);
       if (slot === NO_SLOT) continue;
       seen ^= rows.word(slot, ID_SECOND);
-      if (whole) seen ^= rows.recordWord(slot, 0);
+      if (whole) seen ^= rows.recordWord(slot, 0) ^ rows.recordWord(slot, 16) ^ rows.recordWord(slot, 32);
     }
     this.seen = seen;
   }

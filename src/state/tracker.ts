@@ -56,7 +56,7 @@ import { GivenUpStates } from './given-up.js';
 import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
-import { areFinal, isKilled } from './proof.js';
+import { type Ending, endingOf } from './proof.js';
 import { RecentKeys } from './recent-keys.js';
 import { type RequestSettings, StateRequests } from './requests.js';
 import { NO_SLOT, StateTable } from './table.js';
@@ -247,7 +247,7 @@ export class StateTracker implements PfsyncHandler {
     const number = name === '' ? undefined : (this.#interfaces.find(name) ?? -1);
     const { table } = this;
     this.#beginEnding(table.ofCreator(clear.creatorId), table.now[0]!, (slot) => {
-      if (number === undefined || table.isOnInterface(slot, number)) this.#deleted(slot, FORCED_END);
+      if (number === undefined || table.isOnInterface(slot, number)) this.#endByForce(slot);
     });
     this.endSome();
   }
@@ -432,7 +432,7 @@ export class StateTracker implements PfsyncHandler {
     let slot = known;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
       // The firewall has started anew and counts its ids from the beginning: this record is not late.
-      this.#deleted(slot, FORCED_END);
+      this.#endByForce(slot);
       this.#recentlyEnded.forget(...this.#keyOf(row));
       slot = NO_SLOT;
     }
@@ -470,8 +470,7 @@ export class StateTracker implements PfsyncHandler {
   #open(row: number, origin: number, isTraffic: boolean): void {
     const { table } = this;
     const { view } = this.#rows;
-    const key = this.#keyOf(row);
-    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...key, table.now[0]!)) {
+    if (origin === FROM_UPDATE && this.#recentlyEnded.has(...this.#keyOf(row), table.now[0]!)) {
       this.#statistics.states.lateRecords++;
       return;
     }
@@ -480,7 +479,6 @@ export class StateTracker implements PfsyncHandler {
       this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
     const slot = table.insert(row, origin);
-    this.#recentlyEnded.forget(...key);
     if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
     if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
     if (isTraffic) table.hearTraffic(slot);
@@ -534,7 +532,7 @@ export class StateTracker implements PfsyncHandler {
     }
     let slot = known;
     const isKnown = slot !== NO_SLOT;
-    const reason = isKnown && !isKilled(table, slot, this.#times[1]!) ? this.#naturalEnd(slot) : FORCED_END;
+    const reason = isKnown ? this.#reasonOf(slot, this.#endingOf(slot)) : FORCED_END;
     if (slot === NO_SLOT) {
       slot = table.insert(row, origin);
       this.requests?.opened(slot);
@@ -576,7 +574,8 @@ export class StateTracker implements PfsyncHandler {
   #letGo(slot: number, key: StateKeyView): void {
     const { states } = this.#statistics;
     if (slot !== NO_SLOT) {
-      this.#deleted(slot, isKilled(this.table, slot, this.#times[1]!) ? FORCED_END : this.#naturalEnd(slot));
+      const ending = this.#endingOf(slot);
+      this.#deleted(slot, this.#reasonOf(slot, ending), ending === 'final');
       return;
     }
     const { idFirst, idSecond, creatorId } = key;
@@ -587,7 +586,18 @@ export class StateTracker implements PfsyncHandler {
     else states.unknownDeletes++;
   }
 
-  #naturalEnd(slot: number): number {
+  /** A clear, or a new connection in the place of the state, says that the firewall no longer has it. */
+  #endByForce(slot: number): void {
+    this.#deleted(slot, FORCED_END, this.#endingOf(slot) === 'final');
+  }
+
+  #endingOf(slot: number): Ending {
+    return endingOf(this.table, slot, this.#times[1]!);
+  }
+
+  /** flowEndReason of a state that its firewall has deleted. */
+  #reasonOf(slot: number, ending: Ending): number {
+    if (ending === 'killed') return FORCED_END;
     return this.table.isClosedTcp(slot) ? END_OF_FLOW : IDLE_TIMEOUT;
   }
 
@@ -609,7 +619,7 @@ export class StateTracker implements PfsyncHandler {
     const { doubles } = this.#rows;
     const start = doubles[row * ROW_DOUBLES + START]!;
     if (slot !== NO_SLOT && !table.isSameConnection(slot, row)) {
-      this.#deleted(slot, FORCED_END);
+      this.#endByForce(slot);
     } else if (slot !== NO_SLOT) {
       const since = Math.min(start, table.start(slot));
       doubles[row * ROW_DOUBLES + START] = since;
@@ -636,9 +646,9 @@ export class StateTracker implements PfsyncHandler {
     words[row * ROW + FLOW]! |= CONTINUED;
   }
 
-  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones; else that has to be proven. */
-  #deleted(slot: number, endReason: number, isFinal = false): void {
-    const since = this.table.start(slot);
+  /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones. */
+  #deleted(slot: number, endReason: number, isFinal: boolean): void {
+    const since = this.#observer === undefined ? 0 : this.table.start(slot);
     const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
     const { words } = this.#rows;
     const at = row * ROW;
@@ -650,17 +660,18 @@ export class StateTracker implements PfsyncHandler {
 
   /**
    * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
-   * firewall may still have it, and it is given up or left open at the end. Returns the row of its flow.
+   * firewall may still have it, and it is given up or left open at the end: then silence proves nothing. Returns the row of its
+   * flow.
    */
   #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;
-    // Silence proves nothing of a state that has not ended: its last second is not told yet.
-    const isFinal = end === 'final' || (end === 'deleted' && areFinal(table, slot, this.#times[1]!));
-    this.#describe(slot, row, endReason, isFinal);
+    this.#describe(slot, row, endReason, end === 'final');
     if (end === 'givenUp') {
       this.#rows.words[row * ROW + ORIGIN]! |= END_ASSUMED;
+      // A record that comes later is of a state that lives; an earlier one of this key may have ended.
+      this.#recentlyEnded.forget(...this.#keyOf(row));
       this.#givenUp.add(row, table.now[0]!);
     }
     table.subtractReported(slot, row);
