@@ -71,6 +71,17 @@ describe('states that were given up and are heard of again', () => {
       expect(last.flowEndMilliseconds).to.equal(last.flowStartMilliseconds);
     });
 
+    it(`are no late records of an earlier state whose key they have (${name})`, () => {
+      const converter = new StateConverter(options).message(insertOf(simState(1)), T0);
+      converter.message(deleteOf(simState(1)), T0 + 1000).message(insertOf(simState(1)), T0 + 2000);
+      giveUp(converter, T0 + 40_000);
+      converter.message(updateOf(simState(1, counted(25, 2500))), T0 + 50_000);
+      expect(converter.statistics.states.lateRecords).to.equal(0);
+      expect(converter.tracker.table.size).to.equal(1);
+      converter.message(deleteOf(simState(1)), T0 + 60_000);
+      expect(sums(converter)).to.deep.equal({ octets: 5000n, packets: 50n });
+    });
+
     it(`say once more that they ended when nothing has come since (${name})`, () => {
       const converter = open(simState(1, counted(10, 1000)));
       converter.message(fullDeleteOf(simState(1, { ...counted(10, 1000), creation: 60 })), T0 + 60_000);
