@@ -73,7 +73,7 @@ function insertAll() {
     record.setInt32(64, id);
     readStates(STATE_V6, record, 0, STATE_V6.size, 1, clock, 0);
     table.now[0] = NOW + id;
-    table.insert(0, FROM_INSERT);
+    table.insert(0, FROM_INSERT, 0);
   });
 }
 

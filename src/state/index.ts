@@ -57,11 +57,11 @@ export class StateIndex {
     return this.#search(expected[at + 3]!, expected[at]!, expected[at + 1]!, expected[at + 2]!);
   }
 
-  /** Adds a slot whose key is in its row and not in the index. */
-  add(slot: number): void {
+  /** Adds a slot whose key is not in the index. */
+  add(slot: number, idFirst: number, idSecond: number, creatorId: number): void {
     this.size++;
     if (this.size > (this.#mask + 1) * 0.6) this.#resize(2 * (this.#mask + 1));
-    this.#place(slot + 1, this.#hashOf(slot));
+    this.#place(slot + 1, hash(idFirst, idSecond, creatorId));
   }
 
   /** Takes a slot out; the entries behind it move up, so that no tombstone is left. */

@@ -187,8 +187,11 @@ export class StateTable {
     return this.#index.findExpected(n);
   }
 
-  /** Takes up a state that is not in the table, from its row. `origin` is who reported its counters (terms). */
-  insert(row: number, origin: number): number {
+  /**
+   * Takes up a state that is not in the table, from its row. `origin` is who reported its counters (terms), `flags` are those of
+   * a hot row. Until something else is known the last packet is that of the message at hand.
+   */
+  insert(row: number, origin: number, flags: number): number {
     const rows = this.#rows;
     const { words } = this.#flows;
     const from = row * ROW;
@@ -206,10 +209,12 @@ export class StateTable {
     records[record + ORIGIN] = origin;
     const at = rows.hotAt(slot);
     const creatorId = words[from + ROW_CREATOR]!;
-    hot[at + ID_FIRST] = words[from + ID]!;
-    hot[at + ID_SECOND] = words[from + ID + 1]!;
+    const idFirst = words[from + ID]!;
+    const idSecond = words[from + ID + 1]!;
+    hot[at + ID_FIRST] = idFirst;
+    hot[at + ID_SECOND] = idSecond;
     hot[at + CREATOR] = creatorId;
-    hot[at + FLAGS] = ((words[from + PROTOCOLS]! >>> 16) & 255) === TCP ? IS_TCP : 0;
+    hot[at + FLAGS] = flags | (((words[from + PROTOCOLS]! >>> 16) & 255) === TCP ? IS_TCP : 0);
     hot[at + PEERS] = 0;
     hot[at + SENDER] = this.sender;
     const doublesAt = rows.doublesAt(slot);
@@ -218,7 +223,7 @@ export class StateTable {
     doubles[doublesAt + SOURCE_ADVANCE] = 0;
     doubles[doublesAt + DESTINATION_ADVANCE] = 0;
     this.learnPeersOfRow(slot, row);
-    this.#index.add(slot);
+    this.#index.add(slot, idFirst, idSecond, creatorId);
     this.#countOf(creatorId).states++;
     return slot;
   }

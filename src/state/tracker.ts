@@ -53,7 +53,7 @@ import type {
 import type { Statistics } from '../observe/statistics.js';
 import { areCounted, COUNTERS_OCTETS, copyCounters, subtractCounters } from './counters.js';
 import { GivenUpStates } from './given-up.js';
-import { BEGINNING_SEEN, UNPROVABLE } from './hot-row.js';
+import { BEGINNING_SEEN, SHOWED_TRAFFIC, UNPROVABLE } from './hot-row.js';
 import { MOST_EXPECTED } from './index.js';
 import { OverdueStates } from './overdue.js';
 import { type Ending, endingOf } from './proof.js';
@@ -478,11 +478,11 @@ export class StateTracker implements PfsyncHandler {
       this.#statistics.states.evicted++;
       this.#end(table.oldest, LACK_OF_RESOURCES, 'givenUp');
     }
-    const slot = table.insert(row, origin);
-    if (!this.#isProvable) table.setFlag(slot, UNPROVABLE);
-    if (origin === FROM_INSERT) table.setFlag(slot, BEGINNING_SEEN);
-    if (isTraffic) table.hearTraffic(slot);
-    else this.#guessLastPacket(slot, row);
+    const provable = this.#isProvable ? 0 : UNPROVABLE;
+    const beginning = origin === FROM_INSERT ? BEGINNING_SEEN : 0;
+    const traffic = isTraffic ? SHOWED_TRAFFIC : 0;
+    const slot = table.insert(row, origin, provable | beginning | traffic);
+    if (!isTraffic) this.#guessLastPacket(slot, row);
     this.requests?.opened(slot);
     const known = this.#givenUp.take(row);
     if (known !== undefined) table.setReported(slot, known.counters, known.time);
@@ -534,7 +534,7 @@ export class StateTracker implements PfsyncHandler {
     const isKnown = slot !== NO_SLOT;
     const reason = isKnown ? this.#reasonOf(slot, this.#endingOf(slot)) : FORCED_END;
     if (slot === NO_SLOT) {
-      slot = table.insert(row, origin);
+      slot = table.insert(row, origin, 0);
       this.requests?.opened(slot);
       const given = this.#givenUp.take(row);
       if (given !== undefined) table.setReported(slot, given.counters, given.time);
