@@ -50,11 +50,16 @@ export class Run {
 
   /** Resolves to the exit status. Rejects, with a StartError where the reason is known, when the start fails. */
   async toItsEnd(): Promise<number> {
-    const pipeline = await this.#open();
-    if (this.#options.reads.length > 0) await this.#convert(pipeline);
-    else await this.#live(pipeline);
-    await this.#finish(pipeline);
-    return this.#exitStatus();
+    try {
+      const pipeline = await this.#open();
+      if (this.#options.reads.length > 0) await this.#convert(pipeline);
+      else await this.#live(pipeline);
+      await this.#finish(pipeline);
+      return this.#exitStatus();
+    } catch (error) {
+      if (!this.#hasBegun) this.#output?.withdraw();
+      throw error;
+    }
   }
 
   /** Opens everything behind the sources. */

@@ -30,6 +30,8 @@ export interface Output extends FlowSink {
    * else can fail any more: a start that fails leaves the file as it was. Throws a StartError.
    */
   begin(): void;
+  /** The start has failed: takes a file away that was made for it. */
+  withdraw(): void;
   /** The reader of a pipe went away. Records since then are among the lost ones. */
   readonly isGone: boolean;
   readonly result: OutputResult;

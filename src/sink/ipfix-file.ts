@@ -35,6 +35,10 @@ export class IpfixFile implements Output {
     this.#file.begin();
   }
 
+  withdraw(): void {
+    this.#file.withdraw();
+  }
+
   add(first: number, count: number): void {
     this.#encoder.add(first, count);
   }

@@ -5,8 +5,19 @@ import { STANDARD_OUTPUT } from '../service/standard-streams.js';
 /** `append`: at the end of what is there, and never blocked by the reader of a pipe. `replace`: in place of what is there. */
 export type OpenMode = 'append' | 'replace';
 
-const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NONBLOCK } = constants;
 const FLAGS = { append: O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, replace: O_WRONLY | O_CREAT };
+
+/** Makes the file if there is none. Returns whether it did. */
+export function makeFile(path: string): boolean {
+  try {
+    closeSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o666));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
 
 /** Returns the descriptor of a file, which keeps its content. */
 export function openFile(path: string, mode: OpenMode): number {

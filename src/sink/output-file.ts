@@ -3,14 +3,14 @@
  * bound, and written from a timer. A full pipe is back-pressure. A file that cannot be written (disk full, quota, an error
  * of the device) is tried again every now and then, and records that find no room in the queue meanwhile are lost.
  */
-import { closeSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, unlinkSync, writeSync } from 'node:fs';
 import { StartError } from '../cli/errors.js';
 import { printable } from '../cli/printable.js';
 import { reasonOf } from '../cli/system-error.js';
 import type { OutputResult } from '../observe/summary.js';
 import type { Log } from '../service/log.js';
 import { STANDARD_OUTPUT } from '../service/standard-streams.js';
-import { type OpenMode, openFile, openOnceRead, openStandardOutput } from './open-output.js';
+import { makeFile, type OpenMode, openFile, openOnceRead, openStandardOutput } from './open-output.js';
 import { Delivered } from './transport.js';
 
 /** Writes `length` octets from `offset`. Returns how many were taken. */
@@ -54,6 +54,8 @@ export class OutputFile {
   readonly #mode: OpenMode;
   readonly #options: OutputFileOptions;
   readonly #write: WriteSync;
+  /** It was made for this run. */
+  readonly #isNew: boolean;
   #descriptor: number;
   #isOpen = true;
   #isFailing = false;
@@ -71,6 +73,7 @@ export class OutputFile {
     this.#mode = mode;
     this.#options = options;
     this.#write = options.write ?? writeSync;
+    this.#isNew = path !== '-' && makeFile(path);
     this.#descriptor = path === '-' ? openStandardOutput(mode) : openOnceRead(path, mode);
   }
 
@@ -93,6 +96,17 @@ export class OutputFile {
       return true;
     } catch (error) {
       throw new StartError(explained(this.#path, error));
+    }
+  }
+
+  /** The start has failed: takes the file away if it was made for it. */
+  withdraw(): void {
+    this.#release();
+    if (!this.#isNew) return;
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // Somebody else took it away.
     }
   }
 

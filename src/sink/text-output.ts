@@ -25,6 +25,10 @@ export class TextOutput implements Output {
     if (this.#file.begin()) this.#writeHeader();
   }
 
+  withdraw(): void {
+    this.#file.withdraw();
+  }
+
   add(first: number, count: number): void {
     const words = this.#words;
     const format = this.#format;

@@ -1,6 +1,7 @@
 /** What the program does when it cannot start: one line, status 1, and nothing touched. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import {
+  existsSync,
   linkSync,
   lstatSync,
   mkdtempSync,
@@ -130,12 +131,22 @@ describe('a start that fails', () => {
       expectFault(shell(`$pfflowd ${words} --format json -o old.json`), message);
       expect(readFileSync(at('old.json'), 'utf8')).to.equal('old\n');
     });
+
+    it(`by ${what} leaves no file of -o where there was none`, () => {
+      writeFileSync(at('old.csv'), 'no capture, though long enough for a header\n');
+      for (const format of ['json', 'ipfix']) {
+        expectFault(shell(`$pfflowd ${words} --format ${format} -o new`), message);
+        expect(existsSync(at('new'))).to.equal(false);
+      }
+    });
   }
 
   it('by an address that is not here leaves the file of -o as it was, live', () => {
     const line = `$pfflowd -d ${user} --listen 192.0.2.1:7 --allow 192.0.2.0/24 --format json -o old.json`;
     expectFault(shell(line), /192\.0\.2\.1:7/);
     expect(readFileSync(at('old.json'), 'utf8')).to.equal('old\n');
+    expectFault(shell(line.replace('old.json', 'new')), /192\.0\.2\.1:7/);
+    expect(existsSync(at('new'))).to.equal(false);
   });
 
   describeWithOpenssl('by a key that is encrypted', () => {
