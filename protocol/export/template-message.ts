@@ -229,7 +229,7 @@ export function templateEncoder(
       eventTemplates[kind] ?? new FlowTemplate(FIRST_EVENT + kind, profile.eventElements(kind));
     eventTemplates[kind] = template;
     writer.advance(doubles[n * ROW_DOUBLES + OBSERVED]!);
-    // What happened before is told before.
+    // The records of earlier flows go first.
     waiting?.send();
     fillTimes(n);
     copy(template, n * ROW, 0, writer.place(template));

@@ -68,8 +68,8 @@ export function preparer({ words }: FlowRows, interfaces: InterfaceTable): Prepa
       const sourceState = (state >>> 16) & 255;
       const destinationState = state >>> 24;
       const seqlo = words[row + DESTINATION_SEQLO]!;
-      // Without sequence numbers of the responder pf may have seen nothing of that end. A continued flow proves no flags: only
-      // where nothing was told before are all bits of `isFirst` set.
+      // Without sequence numbers of the responder pf may have seen nothing of that end. A continued flow proves no flags:
+      // `isFirst` is 0 there, else all ones.
       const hasAnswered = (seqlo | -seqlo) >> 31;
       const protocol = (protocols >>> 16) & 255;
       const isFirst = (flow >>> 24) - 1;
