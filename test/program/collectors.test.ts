@@ -218,9 +218,20 @@ if (LOOPBACKS.length === 1) it.skip('exports over IPv6 (left out: this machine h
 
 const CAPTURE_NAMES = ['v2_dlt246', 'v3_dlt246', 'v4_dlt246'] as const;
 
+interface Sending {
+  readonly what: string;
+  readonly version: number;
+  readonly args?: readonly string[];
+}
+
+const SENDINGS: readonly Sending[] = [
+  ...[1, 5, 9, 10].map((version) => ({ what: `version ${version}`, version })),
+  { what: 'version 10 without a pace', version: 10, args: ['--rate', '0'] },
+];
+
 for (const name of CAPTURE_NAMES) {
-  for (const version of [1, 5, 9, 10]) {
-    describe(`${name} to collectors, version ${version}`, function () {
+  for (const { what, version, args = [] } of SENDINGS) {
+    describe(`${name} to collectors, ${what}`, function () {
       this.timeout(60_000);
 
       let expected: readonly ExpectedFlow[];
@@ -260,7 +271,7 @@ for (const name of CAPTURE_NAMES) {
         }
         try {
           const to = endpoints.flatMap((endpoint) => ['-n', endpoint]);
-          ended = await run(['-r', join(CAPTURES, `${name}.pcap`), '-v', String(version), ...to]);
+          ended = await run(['-r', join(CAPTURES, `${name}.pcap`), '-v', String(version), ...args, ...to]);
           const sent = (ended.summary?.datagrams ?? 0) / endpoints.length;
           for (const collector of collectors.values()) await collector.received(Math.floor(sent));
         } finally {
