@@ -3,6 +3,7 @@
  * same key on the stack: the in-state's translated view is the out-state's original view. A state whose other half does not
  * come within a while is a flow by itself.
  */
+import { copyWords } from '../../protocol/flow/copy-words.js';
 import { countsBothDirections, INBOUND } from '../../protocol/flow/pf-terms.js';
 import {
   ADDRESS,
@@ -223,7 +224,7 @@ function octetsOf(view: DataView, row: number): number {
 
 /** What stands behind is prepared later. */
 function copyRow(from: FlowRows, row: number, to: FlowRows, toRow: number): void {
-  for (let word = 0; word < START_WIRE; word++) to.words[toRow * ROW + word] = from.words[row * ROW + word]!;
+  copyWords(from.words, row * ROW, to.words, toRow * ROW, START_WIRE);
 }
 
 /** Halves that wait, in the order in which they came, and by a hash of their key on the stack. */

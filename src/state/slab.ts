@@ -4,6 +4,7 @@
  * of its counters said. Long flows have a report beside it, of what earlier records told. Slabs come and go with the number
  * of states.
  */
+import { copyWords } from '../../protocol/flow/copy-words.js';
 import { KEPT, ROW, STATE } from '../../protocol/flow/row.js';
 import type { FlowRows } from '../../protocol/flow/rows.js';
 import { COUNTERS_OCTETS, copyCounters } from './counters.js';
@@ -200,7 +201,7 @@ export class StateRows {
     const { records } = this.slab(slot);
     const to = this.recordAt(slot);
     const from = row * ROW;
-    copyKept(words, from, records, to);
+    copyWords(words, from, records, to, KEPT);
   }
 
   /** Copies the record into a flow row, with the peers' states as the last message had them. */
@@ -208,7 +209,7 @@ export class StateRows {
     const { hot, records } = this.slab(slot);
     const from = this.recordAt(slot);
     const to = row * ROW;
-    copyKept(records, from, words, to);
+    copyWords(records, from, words, to, KEPT);
     const peers = hot[this.hotAt(slot) + PEERS]!;
     words[to + STATE] = (words[to + STATE]! & 255) | ((peers >>> 8) & 0xff00) | (peers << 16);
   }
@@ -237,15 +238,5 @@ export class StateRows {
     const slab = this.slab(slot);
     slab.reports ??= new DataView(new ArrayBuffer(ROWS * REPORT_OCTETS));
     return { reports: slab.reports, at: (slot & ROW_MASK) * REPORT_OCTETS };
-  }
-}
-
-/** Copies what the table keeps of a state. Four words at a turn: the compiler looks at the arrays anew in each. */
-function copyKept(from: Int32Array, start: number, to: Int32Array, at: number): void {
-  for (let word = 0; word < KEPT; word += 4) {
-    to[at + word] = from[start + word]!;
-    to[at + word + 1] = from[start + word + 1]!;
-    to[at + word + 2] = from[start + word + 2]!;
-    to[at + word + 3] = from[start + word + 3]!;
   }
 }
