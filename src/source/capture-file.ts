@@ -50,12 +50,9 @@ export class CaptureOpenError extends Error {
 /** Octets of one read. */
 const READ_STEP = 1 << 20;
 
-/**
- * After so many octets the clock is read, and after so many milliseconds the event loop turns: timers, signals and sockets get
- * their turn, and a sender gets its next datagrams before it stands still.
- */
-const CHECK_INTERVAL = 2 << 20;
-const LONGEST_TURN = 0.5;
+/** After so many octets the clock is read, and after so many milliseconds the event loop turns: timers, signals and sockets get their turn. */
+const CHECK_INTERVAL = 4 << 20;
+const LONGEST_TURN = 20;
 
 /** Reads the file `path`, or standard input for `-`. Throws a CaptureOpenError. */
 export async function readCapture(
