@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { expect } from 'chai';
 import { ipfixEncoder } from '../../protocol/export/ipfix.js';
 import type { MessageRoom } from '../../protocol/export/message.js';
@@ -10,6 +8,7 @@ import { NO_COUNTS } from '../../protocol/export/statistics.js';
 import { Exporter } from '../../src/sink/exporter.js';
 import { paceOf, UNPACED } from '../../src/transport/pace.js';
 import { openUdp } from '../../src/transport/udp.js';
+import { closedPort } from '../peer/closed-port.js';
 import { type Open, SampleRows } from '../peer/flow-sample.js';
 import { NOW, numbered } from '../peer/flow-samples.js';
 import { LineLog } from '../peer/line-log.js';
@@ -35,23 +34,13 @@ const FORMATS: readonly { name: string; version: number; open: Open }[] = [
   },
 ];
 
-async function closedPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
-}
-
 describeSenders('a conversion to a closed port', (sender) => {
   for (const { name, version, open } of FORMATS) {
     for (const flows of [1, 40, 500]) {
       for (const pace of ['default', 'none'] as const) {
         it(`${flows} flows in ${name}, pace ${pace}: what is refused is counted as lost`, async () => {
           const transport = await openUdp({
-            endpoint: { host: '127.0.0.1', family: 4, port: await closedPort() },
+            endpoint: { host: '127.0.0.1', family: 4, port: (await closedPort()).port },
             source: undefined,
             maxMessage: undefined,
             pace: pace === 'none' ? UNPACED : paceOf(undefined),

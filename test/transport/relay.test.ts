@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { StartError } from '../../src/cli/errors.js';
@@ -8,6 +6,7 @@ import { openMemory, Pipeline } from '../../src/pipeline.js';
 import type { FlowSink } from '../../src/sink/flow-sink.js';
 import { Listener } from '../../src/source/listener.js';
 import { openRelay, type Relay } from '../../src/transport/relay.js';
+import { closedPort } from '../peer/closed-port.js';
 import { simulate } from '../peer/firewall.js';
 import { LineLog } from '../peer/line-log.js';
 import { LOOPBACKS } from '../peer/udp-collector.js';
@@ -56,16 +55,6 @@ async function converter(host: string, log: LineLog) {
       await pipeline.close('count');
     },
   };
-}
-
-async function closedPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }
 
 function viewOf(octets: Uint8Array): DataView {
@@ -135,7 +124,7 @@ describe('the relay', () => {
   });
 
   it('goes on when nobody listens, and counts what was refused as lost', async () => {
-    const endpoint = { host: '127.0.0.1', family: 4, port: await closedPort() } as const;
+    const endpoint = { host: '127.0.0.1', family: 4, port: (await closedPort()).port } as const;
     const relay = await openRelay({ endpoint, log: log.log });
     for (let n = 0; n < 5; n++) {
       relay.message(viewOf(new Uint8Array(8)), 0, 8);

@@ -10,6 +10,7 @@ import { paceOf, UNPACED } from '../../src/transport/pace.js';
 import { openUdp, type UdpOptions } from '../../src/transport/udp.js';
 import { openBatch } from '../../src/transport/udp-batch.js';
 import { openDgram } from '../../src/transport/udp-dgram.js';
+import { closedPort } from '../peer/closed-port.js';
 import { LineLog } from '../peer/line-log.js';
 import { until } from '../peer/stream-collector.js';
 import { LOOPBACKS, UdpCollector } from '../peer/udp-collector.js';
@@ -27,14 +28,6 @@ function optionsFor(port: number, more: Partial<UdpOptions> = {}): UdpOptions {
     name: 'collector',
     ...more,
   };
-}
-
-async function closedPort(): Promise<number> {
-  const socket = await listen('127.0.0.1');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }
 
 async function listen(host: string, port = 0): Promise<Socket> {
@@ -189,7 +182,8 @@ describeSenders('UDP', (open) => {
   });
 
   it('counts what a collector refuses, says that it is down, and loses nothing once it is back', async () => {
-    const port = await closedPort();
+    const closed = await closedPort();
+    const { port } = closed;
     const transport = await openUdp(optionsFor(port, { senders }));
     let troubles = 0;
     transport.onTrouble = () => {
@@ -202,6 +196,7 @@ describeSenders('UDP', (open) => {
     // The refusal of the last one is known with the next.
     await until(() => transport.isDown && transport.lost.messages >= 19, 'refusals');
     expect(troubles).to.be.greaterThan(3);
+    await closed.open();
     const back = await listen('127.0.0.1', port);
     let received = 0;
     back.on('message', () => received++);
@@ -218,7 +213,7 @@ describeSenders('UDP', (open) => {
   });
 
   it('counts a single message that is refused', async () => {
-    const transport = await openUdp(optionsFor(await closedPort(), { senders }));
+    const transport = await openUdp(optionsFor((await closedPort()).port, { senders }));
     transport.send(new Uint8Array(100), 100, 7);
     await transport.close();
     expect(transport.lost.records).to.equal(7);
