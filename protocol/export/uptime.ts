@@ -54,21 +54,23 @@ export function rowUptimes({ words, doubles }: FlowRows, { times }: MessageClock
   const reach = REACH;
   return {
     hold(n) {
-      const observed = doubles[(n & LAST_ROW) * ROW_DOUBLES + OBSERVED]!;
+      const double = (n & LAST_ROW) * ROW_DOUBLES;
+      const observed = doubles[double + OBSERVED]!;
       if (observed > times[HOLDS_UNTIL]!) return false;
       // The data's clock was set back.
-      const isClipped = doubles[(n & LAST_ROW) * ROW_DOUBLES + START]! < times[BOOT]!;
+      const isClipped = doubles[double + START]! < times[BOOT]!;
       return !isClipped || observed >= times[OPENED]! || times[BOOT] === 0;
     },
     fill(n) {
+      const row = (n & LAST_ROW) * ROW;
+      const double = (n & LAST_ROW) * ROW_DOUBLES;
       const boot = times[BOOT]!;
-      const end = doubles[(n & LAST_ROW) * ROW_DOUBLES + END]!;
-      const startUptime = doubles[(n & LAST_ROW) * ROW_DOUBLES + START]! - boot;
+      const end = doubles[double + END]!;
+      const startUptime = doubles[double + START]! - boot;
       const endUptime = end - boot;
       if (end > times[LATEST]!) times[LATEST] = end;
-      words[(n & LAST_ROW) * ROW + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
-      words[(n & LAST_ROW) * ROW + UPTIMES + 1] =
-        endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
+      words[row + UPTIMES] = startUptime < 0 ? 0 : swapOctets(startUptime | 0);
+      words[row + UPTIMES + 1] = endUptime < 0 ? 0 : swapOctets(endUptime < reach ? endUptime | 0 : -1);
       return startUptime < 0 ? 1 : 0;
     },
   };

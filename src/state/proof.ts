@@ -21,18 +21,16 @@ export type Ending = 'final' | 'killed' | 'unproven';
 export function endingOf(table: StateTable, slot: number, lastLoss: number): Ending {
   const flags = table.flags(slot);
   if ((flags & UNPROVABLE) !== 0) return 'unproven';
-  const countedAt = table.countedAt(slot);
   const peer = table.peer(slot);
   if (peer !== undefined) return areFinalWith(peer, table, slot, lastLoss) ? 'final' : 'unproven';
+  const countedAt = table.countedAt(slot);
   const remaining = table.remaining(slot);
   // Unknown where who reported does not say.
   if (remaining < 0 || !isSilent(countedAt, table.lastSign(slot), lastLoss)) return 'unproven';
-  const now = table.now[0]!;
-  const expiresAt = countedAt + 1000 * remaining;
-  if (now < expiresAt - KILL_HIDES) return 'killed';
+  if (table.now[0]! < countedAt + 1000 * remaining - KILL_HIDES) return 'killed';
   // What the other one of a pair has forwarded before the first message about the state, its counters alone tell.
   const isOtherKnown = !table.mayHavePair || (flags & BEGINNING_SEEN) !== 0;
-  return isOtherKnown && now <= expiresAt + LONGEST_PURGE ? 'final' : 'unproven';
+  return isOtherKnown && isOfAge(table, countedAt, remaining) ? 'final' : 'unproven';
 }
 
 /** Whether the counters of both firewalls are final. */

@@ -319,7 +319,7 @@ export class StateTracker implements PfsyncHandler {
   /** Begins to end every open state, at the end of the input: `endSome` goes on. */
   beginFlush(time: number): void {
     this.finishEnding();
-    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'open'));
+    this.#beginEnding(this.table[Symbol.iterator](), time, (slot) => this.#end(slot, FORCED_END, 'unproven'));
   }
 
   /** Whether it is time to look for states whose end no message has told: `beginOverdue` does. `clock` is that of a message. */
@@ -649,7 +649,7 @@ export class StateTracker implements PfsyncHandler {
   /** The firewall no longer has the state in `slot`. `isFinal`: its counters are the last ones. */
   #deleted(slot: number, endReason: number, isFinal: boolean): void {
     const since = this.#observer === undefined ? 0 : this.table.start(slot);
-    const row = this.#end(slot, endReason, isFinal ? 'final' : 'deleted');
+    const row = this.#end(slot, endReason, isFinal ? 'final' : 'unproven');
     const { words } = this.#rows;
     const at = row * ROW;
     const now = this.table.now[0]!;
@@ -659,11 +659,10 @@ export class StateTracker implements PfsyncHandler {
   }
 
   /**
-   * Ends the state in `slot` with what the table knows of it. `end`: it was deleted, with final counters or without; the
-   * firewall may still have it, and it is given up or left open at the end: then silence proves nothing. Returns the row of its
-   * flow.
+   * Ends the state in `slot` with what the table knows of it. `final`: its counters are the last ones. `givenUp`: the firewall
+   * may still have it, and it may be heard of again. Returns the row of its flow.
    */
-  #end(slot: number, endReason: number, end: 'final' | 'deleted' | 'givenUp' | 'open'): number {
+  #end(slot: number, endReason: number, end: 'final' | 'unproven' | 'givenUp'): number {
     const { table } = this;
     const row = this.#nextEnded();
     this.#ended.count++;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parseCidr } from '../../src/cli/cidr.js';
 import type { Options } from '../../src/cli/option-table.js';
+import { SourceCounts } from '../../src/observe/statistics.js';
 import { LiveSources, type LiveSourcesConsumer, ownAddresses } from '../../src/source/live.js';
 import { LineLog } from '../peer/line-log.js';
 
@@ -12,15 +13,7 @@ class Recorder implements LiveSourcesConsumer {
   readonly isCongested = false;
   readonly calls: string[] = [];
   readonly statistics = {
-    sources: {
-      kernelDrops: 0,
-      unread: 0,
-      restarts: 0,
-      refused: 0,
-      overflows: 0,
-      pfctlRuns: 0,
-      pfctlFailures: 0,
-    },
+    sources: new SourceCounts(),
   };
 
   packet(): void {

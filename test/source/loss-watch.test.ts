@@ -1,15 +1,8 @@
 import { expect } from 'chai';
+import { SourceCounts } from '../../src/observe/statistics.js';
 import { LossWatch } from '../../src/source/loss-watch.js';
 
-const NOTHING = {
-  kernelDrops: 0,
-  unread: 0,
-  restarts: 0,
-  refused: 0,
-  overflows: 0,
-  pfctlRuns: 0,
-  pfctlFailures: 0,
-};
+const NOTHING = new SourceCounts();
 
 describe('losses of the live sources', () => {
   for (const name of ['kernelDrops', 'unread', 'restarts', 'overflows'] as const) {
